@@ -1,0 +1,14 @@
+//! The mathematics of billing: ids, money, exact quantities, periods, prices, rating, invoices.
+//!
+//! **Invariant:** deterministic. The same inputs give the same invoice on any machine and any day:
+//! no clock, no randomness, no I/O, no float, and no arithmetic that can overflow unseen.
+#![warn(
+    clippy::arithmetic_side_effects,
+    clippy::integer_division,
+    clippy::wildcard_enum_match_arm,
+    missing_docs
+)]
+
+pub mod decimal;
+pub mod id;
+pub mod time;
