@@ -9,6 +9,12 @@
     missing_docs
 )]
 
+pub mod aggregate;
+pub mod calendar;
 pub mod decimal;
+pub mod describe;
 pub mod id;
+pub mod money;
+pub mod price;
+pub mod rate;
 pub mod time;

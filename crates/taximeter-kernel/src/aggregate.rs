@@ -1,0 +1,1 @@
+//! Accumulators that turn events into a quantity.
