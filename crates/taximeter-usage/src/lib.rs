@@ -1,1 +1,25 @@
-//! usage
+//! The usage engine: durable append, exactly-once counting, totals.
+//!
+//! A shard is a log and the state that the log determines. An event is first decided
+//! against the state (is it new?), then written and synced, then applied to the state, then
+//! answered. So what was acknowledged is durable, is counted once, and is in the next read; and a
+//! restart, which applies the log again, comes to the same state.
+#![warn(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::integer_division,
+    clippy::wildcard_enum_match_arm,
+    missing_docs
+)]
+
+mod error;
+mod event;
+
+pub use error::{AppendError, OpenError, ReadError};
+pub use event::{
+    Appended, Cancel, Cancelled, Event, EventQuery, Grain, NewEvent, REQUEST_KEY_KEPT_S,
+    RequestKey, Series,
+};
+
+/// The most events that one [`Engine::events`] returns.
+pub const EVENTS_PER_READ_MAX: usize = 1_000;
