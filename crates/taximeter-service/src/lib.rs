@@ -1,1 +1,26 @@
-//! service
+//! What the product does: a directory per resource, and what all resources share.
+//!
+//! A verb is an async function that takes a [`ctx::Ctx`] (one transaction, who asks, what time it
+//! is), works, writes to the [`outbox`], and leaves the commit to its caller: the answer is
+//! rendered and kept under its idempotency key in the same transaction.
+
+pub mod accounts;
+pub mod api_keys;
+pub mod catalog;
+pub mod ctx;
+pub mod customers;
+pub mod error;
+pub mod expand;
+pub mod idempotency;
+pub mod invoices;
+pub mod meter_events;
+pub mod meters;
+pub mod migrations;
+pub mod outbox;
+pub mod page;
+pub mod params;
+pub mod prices;
+pub mod products;
+pub mod search;
+pub mod subscriptions;
+pub mod version;

@@ -1,0 +1,213 @@
+//! What a verb works with: one transaction, who asks, and what time it is.
+
+use std::fmt;
+use std::sync::Arc;
+
+use taximeter_db::{Arg, Db, Row, Tx};
+use taximeter_kernel::id::{ApiKey, Id, Kind, Request, Scope};
+use taximeter_kernel::time::Timestamp;
+use taximeter_usage::Engine;
+
+use crate::catalog::{Catalog, Touched};
+use crate::error::{Error, Result};
+use crate::page::{List, ListSql, Page, Slice};
+use crate::params::Choice as _;
+use crate::version::ApiVersion;
+
+/// Where random bytes come from: the operating system, or a seed in tests.
+pub type Entropy = Arc<dyn Fn() -> [u8; 32] + Send + Sync>;
+
+/// What lives as long as the process does.
+#[derive(Clone)]
+pub struct Services {
+    /// The control plane's database.
+    pub db: Db,
+    /// The data plane.
+    pub usage: Engine,
+    /// What the data plane needs to know of the control plane, in memory.
+    pub catalog: Arc<Catalog>,
+    /// Requests being answered, by idempotency key.
+    pub in_flight: Arc<crate::idempotency::InFlight>,
+    /// Randomness for ids and secrets.
+    pub entropy: Entropy,
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Services").field("db", &self.db.kind()).finish_non_exhaustive()
+    }
+}
+
+/// Who asks, and how.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Whose data.
+    pub scope: Scope,
+    /// The key that was shown.
+    pub key: Id<ApiKey>,
+    /// The version of the API the client speaks.
+    pub version: ApiVersion,
+    /// The name of this request, in the `Request-Id` header.
+    pub request: Id<Request>,
+    /// The `Idempotency-Key` header.
+    pub idempotency_key: Option<String>,
+}
+
+/// One request's work. Dropping it without [`Ctx::commit`] undoes everything.
+pub struct Ctx {
+    /// The transaction.
+    pub tx: Tx,
+    /// Who asks.
+    pub caller: Caller,
+    /// The time of the request.
+    pub now: Timestamp,
+    services: Services,
+    touched: Vec<(Scope, Touched)>,
+}
+
+impl fmt::Debug for Ctx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ctx").field("caller", &self.caller).field("now", &self.now).finish()
+    }
+}
+
+impl Ctx {
+    /// Starts the work of a request that may change things.
+    ///
+    /// # Errors
+    /// A 500 when the database cannot be reached.
+    pub async fn begin(services: &Services, caller: Caller, now: Timestamp) -> Result<Self> {
+        let tx = services.db.begin().await?;
+        Ok(Self { tx, caller, now, services: services.clone(), touched: Vec::new() })
+    }
+
+    /// Starts the work of a request that only reads: one snapshot of everything.
+    ///
+    /// # Errors
+    /// A 500 when the database cannot be reached.
+    pub async fn begin_read(services: &Services, caller: Caller, now: Timestamp) -> Result<Self> {
+        let tx = services.db.begin_read().await?;
+        Ok(Self { tx, caller, now, services: services.clone(), touched: Vec::new() })
+    }
+
+    /// Makes the work last. Nothing after this can fail.
+    ///
+    /// # Errors
+    /// A 500 when the database did not take it; then nothing of it happened.
+    pub async fn commit(self) -> Result<()> {
+        let Self { tx, services, touched, .. } = self;
+        // Forgotten on both sides of the commit: before it, so that a reader of the old rows
+        // cannot put them back; after it, so that one who did must read again.
+        services.catalog.forget(&touched);
+        tx.commit().await?;
+        services.catalog.forget(&touched);
+        Ok(())
+    }
+
+    /// Whose data.
+    #[must_use]
+    pub const fn scope(&self) -> &Scope {
+        &self.caller.scope
+    }
+
+    /// The usage engine.
+    #[must_use]
+    pub const fn usage(&self) -> &Engine {
+        &self.services.usage
+    }
+
+    /// A new id.
+    #[must_use]
+    pub fn new_id<K: Kind>(&self) -> Id<K> {
+        Id::generate((self.services.entropy)())
+    }
+
+    /// Random bytes for what is not an id.
+    #[must_use]
+    pub fn entropy(&self) -> [u8; 32] {
+        (self.services.entropy)()
+    }
+
+    /// Notes that something the data plane keeps in memory changes with this work.
+    pub fn touch(&mut self, touched: Touched) {
+        let scope = self.scope().clone();
+        self.touched.push((scope, touched));
+    }
+
+    /// `$1` and `$2` of every statement: the account and the mode.
+    #[must_use]
+    pub fn key_args(&self) -> Vec<Arg> {
+        let scope = self.scope();
+        vec![Arg::from(&scope.account), Arg::from(scope.mode.is_live())]
+    }
+
+    /// `$1`, `$2` and what follows.
+    #[must_use]
+    pub fn args<const N: usize>(&self, more: [Arg; N]) -> Vec<Arg> {
+        let mut args = self.key_args();
+        args.extend(more);
+        args
+    }
+
+    /// Reads one page of a resource. `seq_sql` finds the cursor's row: `$3` is its id.
+    ///
+    /// # Errors
+    /// A 400 when the cursor names nothing.
+    pub async fn page<T: Row, const N: usize>(
+        &mut self,
+        page: &Page,
+        noun: &str,
+        sql: (&'static str, ListSql),
+        filters: [Arg; N],
+    ) -> Result<Slice<T>> {
+        let (seq_sql, list_sql) = sql;
+        let mut cursor_seq = None;
+        if let Some((id, param)) = page.cursor() {
+            let found: Option<Seq> =
+                self.tx.optional(seq_sql, self.args([Arg::from(id)])).await?;
+            let seq = found.ok_or_else(|| Error::no_such(noun, id, param))?.0;
+            cursor_seq = Some(seq);
+        }
+        let (below, above) = page.seq_bounds(cursor_seq);
+        let mut args = self.args([below, above, Arg::from(page.rows())]);
+        args.extend(filters);
+        let rows = self.tx.rows(list_sql.of(page.direction()), args).await?;
+        Ok(page.cut(rows))
+    }
+}
+
+/// The place of a row in the order of creation.
+struct Seq(i64);
+
+impl Row for Seq {
+    fn read(cells: &taximeter_db::Cells<'_>) -> Result<Self, taximeter_db::DbError> {
+        Ok(Self(cells.get("seq")?))
+    }
+}
+
+/// Reads a word column back into its enum.
+///
+/// # Errors
+/// [`taximeter_db::DbError::Corrupt`] when the database holds another word.
+pub fn word<C: crate::params::Choice>(
+    cells: &taximeter_db::Cells<'_>,
+    column: &'static str,
+) -> Result<C, taximeter_db::DbError> {
+    let text: String = cells.get(column)?;
+    C::from_word(&text).ok_or(taximeter_db::DbError::Corrupt { column, value: text })
+}
+
+/// Reads a word column that may be null.
+///
+/// # Errors
+/// [`taximeter_db::DbError::Corrupt`] when the database holds another word.
+pub fn optional_word<C: crate::params::Choice>(
+    cells: &taximeter_db::Cells<'_>,
+    column: &'static str,
+) -> Result<Option<C>, taximeter_db::DbError> {
+    let text: Option<String> = cells.get(column)?;
+    text.map(|text| {
+        C::from_word(&text).ok_or(taximeter_db::DbError::Corrupt { column, value: text })
+    })
+    .transpose()
+}

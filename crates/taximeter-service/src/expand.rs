@@ -1,0 +1,315 @@
+//! `expand[]`: ids become the objects they name, and parts that are left out by default are put in.
+//!
+//! What can be expanded is a table, [`rule`]. Everything else of the walk is the same for all
+//! resources.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+
+use serde_json::Value;
+
+use crate::ctx::Ctx;
+use crate::error::{Error, Result};
+use crate::params::{Decode as _, Node, Path};
+use crate::{customers, invoices, prices, products, subscriptions};
+
+/// The deepest path, in segments (Stripe's bound).
+pub const DEPTH_MAX: usize = 4;
+/// The most paths of one request.
+pub const PATHS_MAX: usize = 50;
+
+/// How a property is expanded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// It is the id of such an object.
+    Id(Target),
+    /// It is there already, and left out unless asked for.
+    Included,
+    /// It is left out, and read when asked for.
+    CustomerSubscriptions,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Customer,
+    Invoice,
+    Price,
+    Product,
+    Subscription,
+}
+
+/// What can be expanded: the object, and the property's path within it.
+fn rule(object: &str, path: &str) -> Option<How> {
+    Some(match (object, path) {
+        ("subscription" | "invoice", "customer") => How::Id(Target::Customer),
+        ("subscription", "latest_invoice") => How::Id(Target::Invoice),
+        ("invoice", "parent.subscription_details.subscription" | "subscription")
+        | ("line_item", "subscription") => How::Id(Target::Subscription),
+        ("line_item", "pricing.price_details.price") | ("product", "default_price") => {
+            How::Id(Target::Price)
+        }
+        ("price" | "plan", "product") => How::Id(Target::Product),
+        ("customer", "subscriptions") => How::CustomerSubscriptions,
+        (object, path) if INCLUDED.contains(&(object, path)) => How::Included,
+        _ => return None,
+    })
+}
+
+/// What is on the wire only when it is asked for.
+const INCLUDED: &[(&str, &str)] = &[
+    ("price", "tiers"),
+    ("price", "currency_options"),
+    ("plan", "tiers"),
+    ("customer", "cash_balance"),
+    ("customer", "invoice_credit_balance"),
+    ("customer", "sources"),
+    ("customer", "tax"),
+    ("customer", "tax_ids"),
+    ("invoice", "confirmation_secret"),
+    ("invoice", "payments"),
+    ("search_result", "total_count"),
+];
+
+/// The paths of a request as a tree: `["a.b", "a.c"]` is `a` with `b` and `c` below it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expand {
+    below: BTreeMap<String, Expand>,
+}
+
+impl Expand {
+    /// Takes the `expand` parameter out of a request.
+    ///
+    /// # Errors
+    /// A 400 when it is no array of paths, or one is too deep.
+    pub fn take(params: &mut Node) -> Result<Self> {
+        let Node::Map(members) = params else { return Ok(Self::default()) };
+        let Some(at) = members.iter().position(|(name, _)| name == "expand") else {
+            return Ok(Self::default());
+        };
+        let (_, node) = members.remove(at);
+        let root = Path::ROOT;
+        let paths = Vec::<String>::decode(Some(node), root.child("expand"))?;
+        if paths.len() > PATHS_MAX {
+            return Err(Error::invalid(format!("You can expand at most {PATHS_MAX} properties."))
+                .param("expand"));
+        }
+        let mut expand = Self::default();
+        for path in paths {
+            expand.add(&path)?;
+        }
+        Ok(expand)
+    }
+
+    /// Adds one dotted path.
+    ///
+    /// # Errors
+    /// A 400 when it is deeper than [`DEPTH_MAX`].
+    pub fn add(&mut self, path: &str) -> Result<()> {
+        if path.split('.').count() > DEPTH_MAX {
+            return Err(Error::invalid(format!(
+                "You cannot expand more than {DEPTH_MAX} levels of a property. Property: {path}"
+            ))
+            .code("property_expansion_max_depth")
+            .param("expand"));
+        }
+        let mut node = self;
+        for segment in path.split('.') {
+            node = node.below.entry(segment.to_owned()).or_default();
+        }
+        Ok(())
+    }
+
+    fn get(&self, segment: &str) -> Option<&Self> {
+        self.below.get(segment)
+    }
+}
+
+impl crate::params::Decode for String {
+    fn decode(node: Option<Node>, path: Path<'_>) -> Result<Self> {
+        crate::params::Text::<500>::decode(node, path).map(Self::from)
+    }
+
+    fn schema() -> crate::params::Schema {
+        crate::params::Schema::Leaf
+    }
+}
+
+/// Expands what is asked for in an answer, and leaves out what is not.
+///
+/// # Errors
+/// A 400 when the answer has no such property, or it cannot be expanded.
+pub async fn apply(ctx: &mut Ctx, mut answer: Value, expand: &Expand) -> Result<Value> {
+    check_first_segments(&answer, expand)?;
+    walk(ctx, &mut answer, Some(expand), Place::default()).await?;
+    Ok(answer)
+}
+
+/// Leaves out what nobody asked for, without reading anything.
+pub fn prune(answer: &mut Value) {
+    match answer {
+        Value::Array(items) => items.iter_mut().for_each(prune),
+        Value::Object(members) => {
+            let object = members.get("object").and_then(Value::as_str).unwrap_or("").to_owned();
+            members.retain(|name, _| !INCLUDED.contains(&(object.as_str(), name.as_str())));
+            members.values_mut().for_each(prune);
+        }
+        _ => {}
+    }
+}
+
+/// Only the first segment is held against the answer, as Stripe does.
+fn check_first_segments(answer: &Value, expand: &Expand) -> Result<()> {
+    let is_list = answer["object"] == "list" || answer["object"] == "search_result";
+    for segment in expand.below.keys() {
+        if is_list && segment == "data" {
+            let first = answer["data"].get(0);
+            for below in expand.below[segment].below.keys() {
+                if let Some(first) = first {
+                    check_segment(first, below)?;
+                }
+            }
+            continue;
+        }
+        if is_list && rule("search_result", segment).is_none() {
+            return Err(Error::invalid(format!(
+                "This property cannot be expanded ({segment}). You may want to try expanding \
+                 'data.{segment}' instead."
+            )));
+        }
+        if !is_list {
+            check_segment(answer, segment)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_segment(object: &Value, segment: &str) -> Result<()> {
+    let name = object["object"].as_str().unwrap_or("");
+    if object["deleted"] == true || rule(name, segment).is_some() {
+        return Ok(());
+    }
+    match object.get(segment) {
+        // A container: what lies in it may be expandable, which is not checked.
+        Some(Value::Object(members)) if segment != "metadata" && !members.is_empty() => Ok(()),
+        // A list of ids or null: nothing there to expand yet.
+        Some(Value::Null) if EXPANDABLE_BUT_ABSENT.contains(&segment) => Ok(()),
+        Some(Value::Array(_)) if EXPANDABLE_BUT_ABSENT.contains(&segment) => Ok(()),
+        Some(_) => Err(Error::invalid(format!("This property cannot be expanded ({segment})."))),
+        None => Err(Error::invalid(format!(
+            "This property cannot be expanded because it doesn't exist: {segment}."
+        ))),
+    }
+}
+
+/// Expandable in Stripe's types; here always null or empty so far.
+const EXPANDABLE_BUT_ABSENT: &[&str] = &[
+    "account_tax_ids",
+    "application",
+    "default_payment_method",
+    "default_source",
+    "discounts",
+    "latest_revision",
+    "on_behalf_of",
+    "parent",
+    "pending_setup_intent",
+    "schedule",
+    "tax_code",
+    "test_clock",
+];
+
+/// Where the walk is: the nearest object, and the path from it.
+#[derive(Debug, Clone, Default)]
+struct Place {
+    object: String,
+    path: String,
+}
+
+impl Place {
+    fn child(&self, name: &str) -> Self {
+        let path =
+            if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        Self { object: self.object.clone(), path }
+    }
+}
+
+type Walk<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
+
+fn walk<'a>(
+    ctx: &'a mut Ctx,
+    value: &'a mut Value,
+    expand: Option<&'a Expand>,
+    place: Place,
+) -> Walk<'a> {
+    Box::pin(async move {
+        match value {
+            Value::Array(items) => {
+                for item in items {
+                    walk(ctx, item, expand, place.clone()).await?;
+                }
+                Ok(())
+            }
+            Value::Object(_) => walk_object(ctx, value, expand, place).await,
+            _ => Ok(()),
+        }
+    })
+}
+
+async fn walk_object(
+    ctx: &mut Ctx,
+    value: &mut Value,
+    expand: Option<&Expand>,
+    mut place: Place,
+) -> Result<()> {
+    let Value::Object(members) = value else { return Ok(()) };
+    if let Some(object) = members.get("object").and_then(Value::as_str) {
+        place = Place { object: object.to_owned(), path: String::new() };
+    }
+    members.retain(|name, _| {
+        let asked = expand.is_some_and(|e| e.get(name).is_some());
+        asked || !INCLUDED.contains(&(place.object.as_str(), name.as_str()))
+    });
+    if let Some(expand) = expand
+        && expand.get("subscriptions").is_some()
+        && rule(&place.object, "subscriptions") == Some(How::CustomerSubscriptions)
+        && let Some(id) = members.get("id").and_then(Value::as_str)
+    {
+        let list = subscriptions::list_of_customer(ctx, id).await?;
+        members.insert("subscriptions".into(), list.into());
+    }
+    for (name, member) in members.iter_mut() {
+        let below = expand.and_then(|e| e.get(name));
+        let here = place.child(name);
+        if below.is_some()
+            && let Some(How::Id(target)) = rule(&here.object, &here.path)
+            && let Some(id) = member.as_str()
+        {
+            *member = load(ctx, target, id).await?;
+        }
+        walk(ctx, member, below, here).await?;
+    }
+    Ok(())
+}
+
+async fn load(ctx: &mut Ctx, target: Target, id: &str) -> Result<Value> {
+    match target {
+        Target::Customer => Ok(customers::retrieve_any(ctx, id).await?.wire()),
+        Target::Invoice => Ok(invoices::retrieve(ctx, id).await?.wire()),
+        Target::Price => Ok(prices::retrieve(ctx, id).await?.wire()),
+        Target::Product => Ok(products::retrieve_any(ctx, id).await?.wire()),
+        Target::Subscription => Ok(subscriptions::retrieve(ctx, id).await?.wire()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_deeper_than_four_segments_is_refused() {
+        let mut expand = Expand::default();
+        assert!(expand.add("data.items.data.price").is_ok());
+        let error = expand.add("data.items.data.price.product").unwrap_err();
+        assert_eq!(error.code, Some("property_expansion_max_depth"));
+    }
+}

@@ -1,0 +1,76 @@
+//! The statements of meters.
+
+use taximeter_db::Arg;
+
+use super::{Meter, name_taken};
+use crate::ctx::Ctx;
+use crate::error::Result;
+use crate::list_sql;
+use crate::page::ListSql;
+use crate::params::Choice as _;
+
+pub(super) const SEQ: &str =
+    "SELECT seq FROM meters WHERE account = $1 AND livemode = $2 AND id = $3";
+
+pub(super) const LIST: ListSql = list_sql!(
+    "SELECT * FROM meters WHERE account = $1 AND livemode = $2",
+    " AND ($6 IS NULL OR status = $6)",
+);
+
+pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Meter>> {
+    let args = ctx.args([Arg::from(id)]);
+    let sql = "SELECT * FROM meters WHERE account = $1 AND livemode = $2 AND id = $3";
+    Ok(ctx.tx.optional(sql, args).await?)
+}
+
+pub(super) async fn find_active_by_event_name(
+    ctx: &mut Ctx,
+    event_name: &str,
+) -> Result<Option<Meter>> {
+    let args = ctx.args([Arg::from(event_name)]);
+    let sql = "SELECT * FROM meters \
+               WHERE account = $1 AND livemode = $2 AND event_name = $3 AND status = 'active'";
+    Ok(ctx.tx.optional(sql, args).await?)
+}
+
+pub(super) async fn insert(ctx: &mut Ctx, meter: &Meter) -> Result<()> {
+    let args = ctx.args([
+        Arg::from(&meter.id),
+        Arg::from(meter.display_name.as_str()),
+        Arg::from(meter.event_name.as_str()),
+        Arg::from(meter.formula.as_str()),
+        Arg::from(meter.customer_key.as_str()),
+        Arg::from(meter.value_key.as_str()),
+        Arg::Text(meter.event_time_window.map(|w| w.as_str().to_owned())),
+        Arg::from(meter.status.as_str()),
+        Arg::from(meter.deactivated_at),
+        Arg::from(meter.created),
+        Arg::from(meter.updated),
+    ]);
+    let sql = "INSERT INTO meters (account, livemode, id, display_name, event_name, formula, \
+               customer_key, value_key, event_time_window, status, deactivated_at, created, updated) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    match ctx.tx.execute(sql, args).await {
+        Ok(_) => Ok(()),
+        // Another request took the name between the look and the insert.
+        Err(error) if error.is_unique() => Err(name_taken(&meter.event_name, "one just created")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) async fn update(ctx: &mut Ctx, meter: &Meter) -> Result<()> {
+    let args = ctx.args([
+        Arg::from(&meter.id),
+        Arg::from(meter.display_name.as_str()),
+        Arg::from(meter.status.as_str()),
+        Arg::from(meter.deactivated_at),
+        Arg::from(meter.updated),
+    ]);
+    let sql = "UPDATE meters SET display_name = $4, status = $5, deactivated_at = $6, updated = $7 \
+               WHERE account = $1 AND livemode = $2 AND id = $3";
+    match ctx.tx.execute(sql, args).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.is_unique() => Err(name_taken(&meter.event_name, "one just created")),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,16 @@
+//! The schema, as the steps that build it. A step that has been released is never edited.
+
+use taximeter_db::Migration;
+
+/// Every step, oldest first.
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { name: "0001_accounts", sql: include_str!("../migrations/0001_accounts.sql") },
+    Migration { name: "0002_requests", sql: include_str!("../migrations/0002_requests.sql") },
+    Migration { name: "0003_catalog", sql: include_str!("../migrations/0003_catalog.sql") },
+    Migration { name: "0004_customers", sql: include_str!("../migrations/0004_customers.sql") },
+    Migration {
+        name: "0005_subscriptions",
+        sql: include_str!("../migrations/0005_subscriptions.sql"),
+    },
+    Migration { name: "0006_invoices", sql: include_str!("../migrations/0006_invoices.sql") },
+];

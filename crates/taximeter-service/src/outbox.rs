@@ -1,0 +1,105 @@
+//! What happened, written in the transaction in which it happened.
+//!
+//! Each row is one event as Stripe has it: the object as it was after the change and, for an
+//! update, the old values of what changed.
+
+use serde_json::{Map, Value};
+use taximeter_db::Arg;
+use taximeter_kernel::id::{Event, Id};
+
+use crate::ctx::Ctx;
+use crate::error::{Error, Result};
+
+/// Writes the event `kind` (such as `customer.created`) about `object`.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub async fn push(ctx: &mut Ctx, kind: &'static str, object: &Value) -> Result<()> {
+    write(ctx, kind, object, None).await
+}
+
+/// Writes the event `kind` (such as `customer.updated`) when `after` differs from `before`.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub async fn push_update(
+    ctx: &mut Ctx,
+    kind: &'static str,
+    before: &Value,
+    after: &Value,
+) -> Result<()> {
+    let previous = previous_attributes(before, after);
+    if previous.is_empty() {
+        return Ok(());
+    }
+    write(ctx, kind, after, Some(Value::Object(previous))).await
+}
+
+async fn write(
+    ctx: &mut Ctx,
+    kind: &'static str,
+    object: &Value,
+    previous: Option<Value>,
+) -> Result<()> {
+    let id: Id<Event> = ctx.new_id();
+    let object = serde_json::to_string(object).map_err(Error::internal)?;
+    let previous = previous.map(|value| value.to_string());
+    let args = ctx.args([
+        Arg::from(id),
+        Arg::from(kind),
+        Arg::from(ctx.now),
+        Arg::from(object),
+        Arg::Text(previous),
+        Arg::from(ctx.caller.request.as_str()),
+        Arg::Text(ctx.caller.idempotency_key.clone()),
+    ]);
+    ctx.tx
+        .execute(
+            "INSERT INTO events (account, livemode, id, type, created, object, \
+             previous_attributes, request, idempotency_key) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            args,
+        )
+        .await?;
+    Ok(())
+}
+
+/// The old values of what changed: members of changed maps one by one, changed arrays whole.
+fn previous_attributes(before: &Value, after: &Value) -> Map<String, Value> {
+    let (Value::Object(before), Value::Object(after)) = (before, after) else {
+        return Map::new();
+    };
+    let mut previous = Map::new();
+    for (name, old) in before {
+        let new = after.get(name).unwrap_or(&Value::Null);
+        if old == new || name == "updated" {
+            continue;
+        }
+        let shown = match (old, new) {
+            (Value::Object(_), Value::Object(_)) => Value::Object(previous_attributes(old, new)),
+            _ => old.clone(),
+        };
+        previous.insert(name.clone(), shown);
+    }
+    // A key that is new was null before, as in a map of metadata.
+    for name in after.keys().filter(|name| !before.contains_key(*name)) {
+        previous.insert(name.clone(), Value::Null);
+    }
+    previous
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn previous_attributes_name_what_changed_and_nothing_else() {
+        let before = json!({"name": "a", "metadata": {"x": "1", "y": "2"}, "tags": [1], "updated": 1});
+        let after = json!({"name": "b", "metadata": {"x": "3", "z": "4"}, "tags": [1], "updated": 2});
+        assert_eq!(
+            Value::Object(previous_attributes(&before, &after)),
+            json!({"name": "a", "metadata": {"x": "1", "y": "2", "z": null}})
+        );
+    }
+}

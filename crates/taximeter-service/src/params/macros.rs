@@ -1,0 +1,97 @@
+//! The two declarations that inputs are written with.
+
+/// Declares the input of a verb: a struct whose members are the parameters it honours.
+///
+/// `with page` adds the `limit`, `starting_after` and `ending_before` of a list.
+#[macro_export]
+macro_rules! params {
+    ($(#[$meta:meta])* pub struct $name:ident {
+        $( $(#[$field_meta:meta])* pub $field:ident : $type:ty ),* $(,)?
+    }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone)]
+        pub struct $name { $( $(#[$field_meta])* pub $field: $type ),* }
+
+        impl $crate::params::Decode for $name {
+            fn decode(
+                node: Option<$crate::params::Node>,
+                path: $crate::params::Path<'_>,
+            ) -> $crate::error::Result<Self> {
+                #[allow(unused_mut, unused_variables, reason = "an input may have no members")]
+                let mut fields = $crate::params::Fields::open(
+                    node, path, &[$(stringify!($field)),*],
+                )?;
+                Ok(Self { $( $field: fields.take(stringify!($field))? ),* })
+            }
+
+            fn schema() -> $crate::params::Schema {
+                $crate::params::Schema::Fields(vec![$((
+                    stringify!($field).trim_start_matches("r#"),
+                    <$type as $crate::params::Decode>::schema(),
+                )),*])
+            }
+        }
+    };
+    ($(#[$meta:meta])* pub struct $name:ident with page {
+        $( $(#[$field_meta:meta])* pub $field:ident : $type:ty ),* $(,)?
+    }) => {
+        $crate::params! {
+            $(#[$meta])*
+            pub struct $name {
+                $( $(#[$field_meta])* pub $field: $type, )*
+                /// How many objects to return.
+                pub limit: $crate::params::Limit,
+                /// The id of the object after which the page starts: what is older.
+                pub starting_after: Option<$crate::params::Text<255>>,
+                /// The id of the object before which the page ends: what is newer.
+                pub ending_before: Option<$crate::params::Text<255>>,
+            }
+        }
+
+        impl $name {
+            /// Which part of the list is asked for.
+            ///
+            /// # Errors
+            /// A 400 when both cursors are given.
+            pub fn page(&self) -> $crate::error::Result<$crate::page::Page> {
+                $crate::page::Page::new(
+                    self.limit, self.starting_after.as_deref(), self.ending_before.as_deref(),
+                )
+            }
+        }
+    };
+}
+
+/// Declares an enum whose values are words on the wire and in the database.
+#[macro_export]
+macro_rules! choice {
+    ($(#[$meta:meta])* pub enum $name:ident {
+        $( $(#[$value_meta:meta])* $value:ident = $word:literal ),* $(,)?
+    }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name { $( $(#[$value_meta])* $value ),* }
+
+        $crate::choice! { for $name { $( $value = $word ),* } }
+    };
+    (for $name:ident { $( $value:ident = $word:literal ),* $(,)? }) => {
+        impl $crate::params::Choice for $name {
+            const ALL: &'static [Self] = &[$( Self::$value ),*];
+            fn as_str(self) -> &'static str {
+                match self { $( Self::$value => $word ),* }
+            }
+        }
+
+        impl $crate::params::Decode for $name {
+            fn decode(
+                node: Option<$crate::params::Node>,
+                path: $crate::params::Path<'_>,
+            ) -> $crate::error::Result<Self> {
+                <Self as $crate::params::Choice>::decode_word(node, path)
+            }
+            fn schema() -> $crate::params::Schema {
+                $crate::params::Schema::Leaf
+            }
+        }
+    };
+}
