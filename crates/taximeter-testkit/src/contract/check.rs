@@ -1,0 +1,687 @@
+//! Holds a JSON body against what Stripe's SDKs declare, field by field.
+//!
+//! Also a module of `xtask` (by path), so it knows nothing but `serde_json`.
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+
+/// Fields of ours on Stripe's objects, or of Stripe's that the SDKs' types do not list:
+/// (object, path within the object, why).
+const EXTRA_FIELDS: &[(&str, &str, &str)] = &[(
+    "v2.core.event",
+    "related_object",
+    "a delivered thin event carries it; the SDKs read it outside the declared class",
+)];
+
+/// Enum values of ours, or of Stripe's that the SDKs' types do not list:
+/// (object, path within the object, value, why).
+const EXTRA_VALUES: &[(&str, &str, &str, &str)] = &[];
+
+/// Error codes that Stripe answers with and the SDKs' list lacks: (code, where it is documented).
+const EXTRA_CODES: &[(&str, &str)] = &[
+    ("archived_meter", "v2 meter events"),
+    ("duplicate_meter_event", "v2 meter events"),
+    ("idempotency_error", "v2 idempotency"),
+    ("no_meter", "v2 meter events"),
+    ("payload_invalid_value", "v2 meter events"),
+    ("payload_no_customer_defined", "v2 meter events"),
+    ("payload_no_value_defined", "v2 meter events"),
+    ("property_expansion_max_depth", "expanding objects"),
+    ("too_many_concurrent_requests", "v2 meter events"),
+];
+
+/// The values of `error.type`: v1's four, then v2's that name an error class of the SDKs.
+const ERROR_TYPES: &[&str] = &[
+    "api_error",
+    "card_error",
+    "idempotency_error",
+    "invalid_request_error",
+    "rate_limit",
+    "temporary_session_expired",
+];
+
+static CONTRACT: LazyLock<Value> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "the file is compiled in; a broken one is a bug")]
+    serde_json::from_str(include_str!("../../../../contract/stripe-objects.json"))
+        .expect("contract/stripe-objects.json is JSON")
+});
+
+/// What is wrong with a body of an answer or of a webhook; empty when the SDKs would accept it.
+///
+/// Every object inside is found by its `object` field and held against the SDKs' declaration of it:
+/// all fields that are always sent are there and no others, types fit, enum values are known,
+/// decimals are strings, null stands only where it may. Error bodies are held to theirs.
+/// `{"object":"product","id":7}` gives among others `$.id: 7 is not a string`.
+#[must_use]
+pub fn check_body(body: &Value) -> Vec<String> {
+    let mut check = Check { violations: Vec::new() };
+    check.body(body);
+    check.violations
+}
+
+/// Where a value stands: the whole path for the message, the object it belongs to for allow-lists.
+#[derive(Clone)]
+struct Place {
+    path: String,
+    object: String,
+    within: String,
+}
+
+impl Place {
+    fn root() -> Self {
+        Self { path: "$".into(), object: String::new(), within: String::new() }
+    }
+
+    fn field(&self, name: &str) -> Self {
+        let within =
+            if self.within.is_empty() { name.into() } else { format!("{}.{name}", self.within) };
+        Self { path: format!("{}.{name}", self.path), object: self.object.clone(), within }
+    }
+
+    fn index(&self, index: usize) -> Self {
+        Self { path: format!("{}[{index}]", self.path), ..self.clone() }
+    }
+
+    fn object(&self, name: &str) -> Self {
+        Self { path: self.path.clone(), object: name.into(), within: String::new() }
+    }
+}
+
+struct Check {
+    violations: Vec<String>,
+}
+
+impl Check {
+    fn wrong(&mut self, place: &Place, what: impl std::fmt::Display) {
+        self.violations.push(format!("{}: {what}", place.path));
+    }
+
+    fn body(&mut self, body: &Value) {
+        let root = Place::root();
+        let Some(members) = body.as_object() else {
+            return self.wrong(&root, "the body is not a JSON object");
+        };
+        if let Some(error) = members.get("error") {
+            for name in members.keys().filter(|name| *name != "error") {
+                self.wrong(&root.field(name), "not a member of an error body");
+            }
+            self.error(error, &root.field("error"));
+        } else if members.contains_key("object") {
+            self.object(body, &root);
+        } else if members.contains_key("next_page_url") {
+            self.page_of_v2(members, &root);
+        } else if !members.is_empty() {
+            // The v2 meter event stream answers `{}`; everything else says what it is.
+            self.wrong(&root, "no `object`, `error` or `next_page_url`");
+        }
+    }
+
+    fn error(&mut self, error: &Value, place: &Place) {
+        let Some(members) = error.as_object() else {
+            return self.wrong(place, "is not an object");
+        };
+        for (name, value) in members {
+            let at = place.field(name);
+            if !listed(&CONTRACT["error"]["fields"], name) {
+                self.wrong(&at, "not a member of an error");
+            } else if value.is_object() {
+                self.object(value, &at);
+            } else if value.as_str().is_none_or(str::is_empty) {
+                self.wrong(&at, format!("{value} is not a text (absent members are left out)"));
+            }
+        }
+        for name in ["type", "message"] {
+            if !members.contains_key(name) {
+                self.wrong(&place.field(name), "is missing");
+            }
+        }
+        if let Some(kind) = members.get("type").and_then(Value::as_str)
+            && !ERROR_TYPES.contains(&kind)
+        {
+            self.wrong(&place.field("type"), format!("`{kind}` is not a type of error"));
+        }
+        if let Some(code) = members.get("code").and_then(Value::as_str)
+            && !listed(&CONTRACT["error"]["codes"], code)
+            && !EXTRA_CODES.iter().any(|(known, _)| *known == code)
+        {
+            self.wrong(&place.field("code"), format!("`{code}` is not a known code"));
+        }
+    }
+
+    fn page_of_v2(&mut self, members: &Map<String, Value>, place: &Place) {
+        for (name, value) in members {
+            let at = place.field(name);
+            match name.as_str() {
+                "data" => self.items(value, &at, &serde_json::json!({"type": "any_object"})),
+                "next_page_url" | "previous_page_url" if value.is_null() || value.is_string() => {}
+                "next_page_url" | "previous_page_url" => self.wrong(&at, "is not a text or null"),
+                _ => self.wrong(&at, "not a member of a v2 page"),
+            }
+        }
+        if !members.contains_key("data") {
+            self.wrong(&place.field("data"), "is missing");
+        }
+    }
+
+    /// An object that says in `object` what it is.
+    fn object(&mut self, value: &Value, place: &Place) {
+        let Some(name) = value["object"].as_str() else {
+            return self.wrong(place, "has no `object`");
+        };
+        let place = place.object(name);
+        let any = serde_json::json!({"type": "any_object"});
+        match name {
+            "list" => return self.page(value, &place, &any),
+            "search_result" => return self.search_result(value, &place),
+            _ => {}
+        }
+        let declared = &CONTRACT["objects"][name];
+        let stub_of_v2 = name.starts_with("v2.")
+            && value.as_object().is_some_and(|it| it.len() == 2 && it.contains_key("id"));
+        if declared.is_null() {
+            self.wrong(&place, format!("`{name}` is not an object of the contract"));
+        } else if stub_of_v2 {
+            self.value(&value["id"], &serde_json::json!({"type": "string"}), &place.field("id"));
+        } else if value.get("deleted").is_none() {
+            self.fields(value, &declared["fields"], &place);
+        } else if declared["deleted"].is_null() {
+            self.wrong(&place, format!("a {name} is never deleted"));
+        } else {
+            self.fields(value, &declared["deleted"], &place);
+        }
+    }
+
+    fn fields(&mut self, value: &Value, declared: &Value, place: &Place) {
+        let (Some(members), Some(declared)) = (value.as_object(), declared.as_object()) else {
+            return self.wrong(place, format!("{value} is not an object"));
+        };
+        for (name, schema) in declared {
+            match members.get(name) {
+                Some(member) => self.value(member, schema, &place.field(name)),
+                None if schema["optional"] == true => {}
+                None => self.wrong(&place.field(name), "is missing"),
+            }
+        }
+        for name in members.keys().filter(|name| !declared.contains_key(*name)) {
+            let at = place.field(name);
+            if !EXTRA_FIELDS.iter().any(|it| it.0 == at.object && it.1 == at.within) {
+                self.wrong(&at, "not a field of Stripe's");
+            }
+        }
+    }
+
+    fn page(&mut self, value: &Value, place: &Place, of: &Value) {
+        let envelope = serde_json::json!({
+            "object": {"type": "enum", "values": ["list"]},
+            "url": {"type": "string"},
+            "has_more": {"type": "boolean"},
+            "data": {"type": "array", "of": of},
+        });
+        self.fields(value, &envelope, place);
+    }
+
+    fn search_result(&mut self, value: &Value, place: &Place) {
+        let envelope = serde_json::json!({
+            "object": {"type": "enum", "values": ["search_result"]},
+            "url": {"type": "string"},
+            "has_more": {"type": "boolean"},
+            "next_page": {"type": "string", "nullable": true},
+            "total_count": {"type": "integer", "optional": true},
+            "data": {"type": "array", "of": {"type": "any_object"}},
+        });
+        self.fields(value, &envelope, place);
+    }
+
+    fn items(&mut self, value: &Value, place: &Place, of: &Value) {
+        let Some(items) = value.as_array() else {
+            return self.wrong(place, format!("{} is not an array", brief(value)));
+        };
+        for (index, item) in items.iter().enumerate() {
+            self.value(item, of, &place.index(index));
+        }
+    }
+
+    fn value(&mut self, value: &Value, schema: &Value, place: &Place) {
+        if value.is_null() && schema["nullable"] == true {
+            return;
+        }
+        match schema["type"].as_str().unwrap_or_default() {
+            "string" => self.is(value.is_string(), value, place, "a string"),
+            "integer" => {
+                self.is(value.is_i64() || value.is_u64(), value, place, "an integer");
+            }
+            "number" => self.is(value.is_number(), value, place, "a number"),
+            "boolean" => self.is(value.is_boolean(), value, place, "a boolean"),
+            "true" => self.is(*value == true, value, place, "true"),
+            "decimal" => {
+                let fits = value.as_str().is_some_and(is_decimal);
+                self.is(fits, value, place, "a decimal number in a string");
+            }
+            "enum" => self.enumerated(value, schema, place),
+            "any" => self.anything(value, place),
+            "any_object" => self.object(value, place),
+            "array" => self.items(value, place, &schema["of"]),
+            "map" => self.map(value, schema, place),
+            "struct" => self.fields(value, &schema["fields"], place),
+            "list" => self.list(value, schema, place),
+            "object" => self.one_of(value, schema, place),
+            "expandable" if value.is_string() => {
+                self.is(value != "", value, place, "an id");
+            }
+            "expandable" => self.one_of(value, schema, place),
+            "union" => self.union(value, schema, place),
+            other => self.wrong(place, format!("the contract has an unknown type `{other}`")),
+        }
+    }
+
+    fn is(&mut self, fits: bool, value: &Value, place: &Place, what: &str) {
+        if !fits {
+            self.wrong(place, format!("{} is not {what}", brief(value)));
+        }
+    }
+
+    fn enumerated(&mut self, value: &Value, schema: &Value, place: &Place) {
+        let known = schema["values"].as_array().is_some_and(|values| values.contains(value));
+        let extra = EXTRA_VALUES
+            .iter()
+            .any(|it| it.0 == place.object && it.1 == place.within && *value == it.2);
+        if !known && !extra {
+            self.wrong(place, format!("{} is not one of {}", brief(value), schema["values"]));
+        }
+    }
+
+    /// A value of any shape: objects inside that say what they are must be what they say.
+    fn anything(&mut self, value: &Value, place: &Place) {
+        match value {
+            Value::Object(members) if members.get("object").is_some_and(Value::is_string) => {
+                self.object(value, place);
+            }
+            Value::Object(members) => {
+                for (name, member) in members {
+                    self.anything(member, &place.field(name));
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.anything(item, &place.index(index));
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    fn map(&mut self, value: &Value, schema: &Value, place: &Place) {
+        let Some(members) = value.as_object() else {
+            return self.wrong(place, format!("{} is not a map", brief(value)));
+        };
+        if place.object == "event" && place.within == "data.object" {
+            return self.object(value, place);
+        }
+        if place.object == "event" && place.within == "data.previous_attributes" {
+            // Holds only what changed, so objects within are partial.
+            return;
+        }
+        for (name, member) in members {
+            self.value(member, &schema["of"], &place.field(name));
+        }
+    }
+
+    fn list(&mut self, value: &Value, schema: &Value, place: &Place) {
+        if value["object"] == "list" {
+            self.page(value, &place.object("list"), &schema["of"]);
+        } else {
+            self.wrong(place, format!("{} is not a list object", brief(value)));
+        }
+    }
+
+    fn one_of(&mut self, value: &Value, schema: &Value, place: &Place) {
+        let name = value["object"].as_str().unwrap_or_default();
+        if listed(&schema["objects"], name) {
+            self.object(value, place);
+        } else {
+            self.wrong(place, format!("{} is not one of {}", brief(value), schema["objects"]));
+        }
+    }
+
+    fn union(&mut self, value: &Value, schema: &Value, place: &Place) {
+        let mut closest: Option<Vec<String>> = None;
+        for alternative in schema["of"].as_array().into_iter().flatten() {
+            let mut attempt = Self { violations: Vec::new() };
+            attempt.value(value, alternative, place);
+            if closest.as_ref().is_none_or(|it| attempt.violations.len() < it.len()) {
+                closest = Some(attempt.violations);
+            }
+        }
+        self.violations.extend(closest.unwrap_or_default());
+    }
+}
+
+fn listed(list: &Value, text: &str) -> bool {
+    list.as_array().is_some_and(|list| list.iter().any(|it| it == text))
+}
+
+/// Plain decimal notation: `12`, `-0.005`; no exponent, no bare point, no leading `+`.
+fn is_decimal(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    match unsigned.split_once('.') {
+        Some((whole, fraction)) => digits(whole) && digits(fraction),
+        None => digits(unsigned),
+    }
+}
+
+/// A value for a message, cut to a readable length.
+fn brief(value: &Value) -> String {
+    const CHARS_MAX: usize = 60;
+    let text = value.to_string();
+    if text.chars().count() <= CHARS_MAX {
+        return text;
+    }
+    text.chars().take(CHARS_MAX).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The smallest value that a type admits: never null, fields that may be absent left out.
+    fn sample(schema: &Value) -> Value {
+        match schema["type"].as_str().unwrap() {
+            "string" | "expandable" => json!("text_7"),
+            "integer" => json!(7),
+            "number" => json!(2.5),
+            "boolean" => json!(false),
+            "true" => json!(true),
+            "decimal" => json!("0.05"),
+            "enum" => schema["values"][0].clone(),
+            "any" | "map" => json!({}),
+            "array" => json!([sample(&schema["of"])]),
+            "struct" => sample_fields(&schema["fields"]),
+            "list" => {
+                json!({"object": "list", "url": "/v1/x", "has_more": false, "data": []})
+            }
+            "object" => sample_object(schema["objects"][0].as_str().unwrap()),
+            "union" => sample(&schema["of"][0]),
+            other => panic!("no sample of {other}"),
+        }
+    }
+
+    fn sample_fields(fields: &Value) -> Value {
+        let required = |schema: &&Value| schema["optional"] != true && schema["nullable"] != true;
+        let mut members = Map::new();
+        for (name, schema) in fields.as_object().unwrap() {
+            if required(&schema) {
+                members.insert(name.clone(), sample(schema));
+            } else if schema["nullable"] == true {
+                members.insert(name.clone(), Value::Null);
+            }
+        }
+        Value::Object(members)
+    }
+
+    fn sample_object(name: &str) -> Value {
+        let mut object = sample_fields(&CONTRACT["objects"][name]["fields"]);
+        if name == "event" {
+            object["data"]["object"] = sample_object("coupon");
+        }
+        object
+    }
+
+    fn objects() -> &'static Map<String, Value> {
+        CONTRACT["objects"].as_object().unwrap()
+    }
+
+    #[track_caller]
+    fn check(body: &Value, expected: &[&str]) {
+        assert_eq!(check_body(body), expected);
+    }
+
+    fn coupon() -> Value {
+        json!({
+            "id": "c13", "object": "coupon", "amount_off": null, "created": 1_700_000_007,
+            "currency": null, "duration": "repeating", "duration_in_months": 3, "livemode": false,
+            "max_redemptions": null, "metadata": {"tier": "gold"}, "name": "13 off",
+            "percent_off": 12.5, "redeem_by": null, "times_redeemed": 0, "valid": true,
+        })
+    }
+
+    fn with(mut object: Value, field: &str, value: Value) -> Value {
+        object[field] = value;
+        object
+    }
+
+    #[test]
+    fn every_object_of_the_contract_has_a_body_that_passes() {
+        assert!(objects().len() > 50, "the contract lost objects");
+        for name in objects().keys() {
+            check(&sample_object(name), &[]);
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_always_sent_is_missed_in_every_object() {
+        for (name, declared) in objects() {
+            let whole = sample_object(name);
+            for (field, schema) in declared["fields"].as_object().unwrap() {
+                if schema["optional"] == true || field == "object" {
+                    continue;
+                }
+                let mut body = whole.clone();
+                body.as_object_mut().unwrap().remove(field);
+                assert!(
+                    check_body(&body).contains(&format!("$.{field}: is missing")),
+                    "{name}.{field}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_refused_in_every_field() {
+        for (name, declared) in objects() {
+            let whole = sample_object(name);
+            for (field, schema) in declared["fields"].as_object().unwrap() {
+                let wrong = match schema["type"].as_str().unwrap() {
+                    "any" => continue,
+                    "string" | "expandable" | "decimal" | "enum" | "boolean" => json!(7.5),
+                    _ => json!("seven"),
+                };
+                if field != "object" {
+                    let body = with(whole.clone(), field, wrong);
+                    assert!(!check_body(&body).is_empty(), "{name}.{field}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn null_is_refused_where_it_may_not_stand() {
+        for (name, declared) in objects() {
+            let whole = sample_object(name);
+            for (field, schema) in declared["fields"].as_object().unwrap() {
+                if field == "object" || schema["type"] == "any" {
+                    continue;
+                }
+                let body = with(whole.clone(), field, Value::Null);
+                assert_eq!(
+                    check_body(&body).is_empty(),
+                    schema["nullable"] == true,
+                    "{name}.{field}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_coupon_as_stripe_sends_it_passes() {
+        check(&coupon(), &[]);
+        check(&with(coupon(), "applies_to", json!({"products": ["prod_7"]})), &[]);
+        let list = json!({
+            "object": "list", "url": "/v1/coupons", "has_more": false, "data": [coupon()],
+        });
+        check(&list, &[]);
+    }
+
+    #[test]
+    fn an_unknown_object_is_refused() {
+        check(&json!({"object": "gadget"}), &["$: `gadget` is not an object of the contract"]);
+        check(&json!({"id": "x"}), &["$: no `object`, `error` or `next_page_url`"]);
+        check(&json!([]), &["$: the body is not a JSON object"]);
+        let list = json!({
+            "object": "list", "url": "/v1/x", "has_more": false,
+            "data": [{"object": "gadget"}, {"id": "x"}],
+        });
+        check(
+            &list,
+            &["$.data[0]: `gadget` is not an object of the contract", "$.data[1]: has no `object`"],
+        );
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_at_any_depth() {
+        check(&with(coupon(), "colour", json!("red")), &["$.colour: not a field of Stripe's"]);
+        let nested = with(coupon(), "applies_to", json!({"products": [], "plans": []}));
+        check(&nested, &["$.applies_to.plans: not a field of Stripe's"]);
+    }
+
+    #[test]
+    fn an_unknown_enum_value_is_refused() {
+        check(
+            &with(coupon(), "duration", json!("weekly")),
+            &[r#"$.duration: "weekly" is not one of ["forever","once","repeating"]"#],
+        );
+    }
+
+    #[test]
+    fn a_timestamp_and_an_amount_are_integers() {
+        check(
+            &with(coupon(), "created", json!("2024-01-07")),
+            &[r#"$.created: "2024-01-07" is not an integer"#],
+        );
+        check(&with(coupon(), "amount_off", json!(7.0)), &["$.amount_off: 7.0 is not an integer"]);
+    }
+
+    #[test]
+    fn metadata_is_a_map_of_strings() {
+        check(
+            &with(coupon(), "metadata", json!({"seats": 7})),
+            &["$.metadata.seats: 7 is not a string"],
+        );
+    }
+
+    #[test]
+    fn a_decimal_is_a_string_in_plain_notation() {
+        let price = |value| with(sample_object("price"), "unit_amount_decimal", value);
+        for good in ["0.05", "-7", "1300", "0.000000000001"] {
+            check(&price(json!(good)), &[]);
+        }
+        for bad in [json!(0.05), json!(7), json!("1e3"), json!(".5"), json!("5."), json!("")] {
+            assert_eq!(check_body(&price(bad.clone())).len(), 1, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_expanded_object_is_held_to_its_own_fields() {
+        let price = |value| with(sample_object("price"), "product", value);
+        check(&price(json!("prod_7")), &[]);
+        check(&price(sample_object("product")), &[]);
+        check(&price(json!("")), &[r#"$.product: "" is not an id"#]);
+        let broken = with(sample_object("product"), "name", json!(7));
+        check(&price(broken), &["$.product.name: 7 is not a string"]);
+        let other = check_body(&price(coupon()));
+        assert!(other[0].starts_with(r#"$.product: {"id":"c13","object":"coupon","#), "{other:?}");
+        assert!(other[0].ends_with(r#"… is not one of ["product"]"#), "{other:?}");
+    }
+
+    #[test]
+    fn items_of_an_inner_list_are_checked() {
+        let mut item = sample_object("subscription_item");
+        item["quantity"] = json!("7");
+        let mut subscription = sample_object("subscription");
+        subscription["items"]["data"] = json!([item]);
+        check(&subscription, &[r#"$.items.data[0].quantity: "7" is not an integer"#]);
+        subscription["items"] = json!([]);
+        check(&subscription, &["$.items: [] is not a list object"]);
+    }
+
+    #[test]
+    fn a_deleted_object_is_a_stub() {
+        check(&json!({"id": "cus_7", "object": "customer", "deleted": true}), &[]);
+        check(
+            &json!({"id": "cus_7", "object": "customer", "deleted": false}),
+            &["$.deleted: false is not true"],
+        );
+        check(
+            &json!({"id": "cus_7", "object": "customer", "deleted": true, "name": null}),
+            &["$.name: not a field of Stripe's"],
+        );
+        check(
+            &json!({"id": "txr_7", "object": "tax_rate", "deleted": true}),
+            &["$: a tax_rate is never deleted"],
+        );
+    }
+
+    #[test]
+    fn the_object_of_an_event_is_checked_and_its_previous_attributes_are_free() {
+        let mut event = sample_object("event");
+        event["data"] = json!({"object": coupon(), "previous_attributes": {"name": 7}});
+        check(&event, &[]);
+        event["data"]["object"]["valid"] = json!("yes");
+        check(&event, &[r#"$.data.object.valid: "yes" is not a boolean"#]);
+        event["data"]["object"] = json!({});
+        check(&event, &["$.data.object: has no `object`"]);
+        event["type"] = json!("coupon.eaten");
+        assert!(check_body(&event)[1].starts_with(r#"$.type: "coupon.eaten" is not one of"#));
+    }
+
+    #[test]
+    fn a_search_result_has_its_own_envelope() {
+        let found = json!({
+            "object": "search_result", "url": "/v1/customers/search", "has_more": false,
+            "next_page": null, "data": [],
+        });
+        check(&found, &[]);
+        check(
+            &with(found, "total_count", json!("7")),
+            &[r#"$.total_count: "7" is not an integer"#],
+        );
+    }
+
+    #[test]
+    fn pages_and_stubs_of_v2_are_known() {
+        let event = sample_object("v2.core.event");
+        let page = json!({"data": [event], "next_page_url": null, "previous_page_url": null});
+        check(&page, &[]);
+        check(&with(page, "has_more", json!(false)), &["$.has_more: not a member of a v2 page"]);
+        check(&json!({"id": "ed_7", "object": "v2.core.event_destination"}), &[]);
+        check(&json!({}), &[]);
+    }
+
+    #[test]
+    fn an_error_has_a_type_a_message_and_a_known_code() {
+        let error = json!({"error": {
+            "type": "invalid_request_error", "code": "resource_missing", "param": "customer",
+            "message": "No such customer: 'cus_7'",
+        }});
+        check(&error, &[]);
+        check(&json!({"error": {}}), &["$.error.type: is missing", "$.error.message: is missing"]);
+        check(&json!({"error": "no"}), &["$.error: is not an object"]);
+        let wrong = json!({"error": {
+            "type": "bad_error", "code": "gone_fishing", "param": null, "message": "no",
+            "hint": "try again",
+        }, "id": 7});
+        check(
+            &wrong,
+            &[
+                "$.id: not a member of an error body",
+                "$.error.param: null is not a text (absent members are left out)",
+                "$.error.hint: not a member of an error",
+                "$.error.type: `bad_error` is not a type of error",
+                "$.error.code: `gone_fishing` is not a known code",
+            ],
+        );
+    }
+}
