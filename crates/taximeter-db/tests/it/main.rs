@@ -1,0 +1,4 @@
+//! What the seam promises, checked on both databases.
+
+#[cfg(test)]
+mod seam;
