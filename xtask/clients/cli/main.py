@@ -1,0 +1,73 @@
+"""The cli suite: the guide's lines for the Stripe CLI, verbatim; only the address and the key are added."""
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from shared import walk
+from shared.guide import Guide, bash, replaced
+from shared.server import SECRET_KEY
+from shared.suite import Suite, World, serving
+
+from . import beyond
+
+# The request that each step of the guide makes; the CLI shows only the body of the answer.
+REQUESTS = {
+    walk.METER: "POST /v1/billing/meters",
+    walk.PRICE: "POST /v1/prices",
+    walk.CUSTOMER: "POST /v1/customers",
+    walk.SUBSCRIPTION: "POST /v1/subscriptions",
+    walk.EVENT: "POST /v1/billing/meter_events",
+    walk.PREVIEW: "POST /v1/invoices/create_preview",
+    walk.USAGE: "GET /v1/billing/meters/{METER_ID}/event_summaries",
+}
+
+
+class Cli:
+    """Runs `stripe` command lines and keeps the bodies that they print."""
+
+    def __init__(self, server, suite: Suite, home: Path) -> None:
+        self._server = server
+        self._bodies = suite.bodies
+        self._home = home
+        self._program = Path(os.environ["TAXIMETER_SUITE_NODE_MODULES"]).resolve() / ".bin" / "stripe"
+        self._guide = Guide(Path(__file__).parent / "guide.txt")
+        self.steps = self._guide.steps
+
+    def walk(self, step: str, edits: dict[str, str] | None = None, **ids: str) -> dict:
+        """Runs a step of the guide, which must succeed."""
+        lines = self._guide.lines(step, **ids)
+        for text, value in (edits or {}).items():
+            lines = replaced(lines, text, value)
+        return self.run(REQUESTS[step].format(**ids), lines)
+
+    def run(self, request: str, lines: str, status: int = 200) -> dict:
+        """Runs any `stripe ...` line. The CLI ends with 0 even when the API refuses, so the body decides."""
+        # A function instead of the program: the lines stay the guide's own, to the letter.
+        flags = f"--api-base {self._server.url} --api-key {SECRET_KEY} --color off"
+        stripe = f'stripe() {{ {shlex.quote(str(self._program))} {flags} "$@"; }}'
+        printed = bash(f"export STRIPE_CLI_TELEMETRY_OPTOUT=1\n{stripe}\n{lines}", self._home)
+        # `delete` says whose data it is about to delete before it prints the answer.
+        body = json.loads(printed[printed.index("{") :])
+        if ("error" in body) != (status >= 400):
+            raise AssertionError(f"answered {body}, expected status {status}")
+        method, _, path = request.partition(" ")
+        self._bodies.keep(method, path, status, body)
+        return body
+
+
+def main() -> int:
+    suite = Suite("cli")
+    with serving() as (server, home):
+        cli = Cli(server, suite, home)
+        world = World(guide=cli, walk=cli.walk, run=cli.run)
+        suite.run(walk, world)
+        suite.run(beyond, world)
+        suite.check("the server stops cleanly on SIGTERM", server.stop)
+    return suite.exit_code()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,18 @@
+// The node suite: npm `stripe` walks the pay-as-you-go guide, then pages, expands, searches and is refused.
+
+import { Server, Suite, client } from "./harness.mjs";
+import { guide } from "./guide.mjs";
+import { machinery } from "./machinery.mjs";
+
+const suite = new Suite();
+const server = new Server();
+try {
+  await server.start();
+  const world = { server, stripe: client(server) };
+  await guide(suite, world);
+  await machinery(suite, world);
+  await suite.check("the server stops cleanly on SIGTERM", () => server.stop());
+} finally {
+  server.discard();
+}
+process.exitCode = suite.exitCode();

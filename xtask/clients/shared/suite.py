@@ -1,0 +1,121 @@
+"""Checks in the form of sentences, their outcome, and every JSON body that they saw."""
+
+import inspect
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from urllib.parse import urlsplit
+
+from .server import Server
+
+
+class World(SimpleNamespace):
+    """What the checks of one run share; a check reads what an earlier one stored."""
+
+    def __getattr__(self, name: str):
+        raise AssertionError(f"there is no `{name}`: an earlier check did not pass")
+
+
+class Bodies:
+    """Writes each body to its own file, to be held against Stripe's published types afterwards."""
+
+    def __init__(self, suite: str) -> None:
+        self._suite = suite
+        self._directory = os.environ.get("TAXIMETER_SUITE_BODIES")
+        self._count = 0
+
+    def keep(self, method: str, url: str, status: int, body: object) -> None:
+        """Files are never overwritten: the same suite may have run before, on the other database."""
+        if self._directory is None:
+            return
+        Path(self._directory).mkdir(parents=True, exist_ok=True)
+        request = f"{method.upper()} {urlsplit(url).path}"
+        content = json.dumps({"suite": self._suite, "request": request, "status": status, "body": body}, indent=2)
+        while True:
+            self._count += 1
+            try:
+                with (Path(self._directory) / f"{self._suite}-{self._count}.json").open("x") as file:
+                    file.write(content)
+                return
+            except FileExistsError:
+                continue
+
+
+class Suite:
+    """Runs checks in the order in which they are written and counts them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.bodies = Bodies(name)
+        self._passed = 0
+        self._failed = 0
+
+    def run(self, module: ModuleType, world: World) -> None:
+        """Runs each public function of the module; its name is the sentence."""
+        for name, check in vars(module).items():
+            imported = getattr(check, "__module__", None) != module.__name__
+            if inspect.isfunction(check) and not imported and not name.startswith("_"):
+                self.check(name.replace("_", " "), lambda check=check: check(world))
+
+    def check(self, sentence: str, body: Callable[[], None]) -> None:
+        try:
+            body()
+        except Exception as error:
+            self._failed += 1
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            print(f"FAILED  {sentence}: {reason}", flush=True)
+            where = traceback.extract_tb(error.__traceback__)
+            print("".join(traceback.format_list(where[2:])), file=sys.stderr, end="", flush=True)
+        else:
+            self._passed += 1
+            print(f"passed  {sentence}", flush=True)
+
+    def exit_code(self) -> int:
+        """Prints the last line. A suite without a single check has failed."""
+        print(f"{self.name}: {self._passed} passed, {self._failed} failed", flush=True)
+        return 0 if self._failed == 0 and self._passed > 0 else 1
+
+
+@contextmanager
+def serving() -> Iterator[tuple[Server, Path]]:
+    """A running server and a directory that both last as long as the block."""
+    with tempfile.TemporaryDirectory(prefix="taximeter-client-") as home:
+        server = Server(Path(home))
+        try:
+            server.start()
+            yield server, Path(home)
+        finally:
+            server.kill()
+
+
+def equal(actual: object, expected: object, what: str = "value") -> None:
+    if actual != expected:
+        raise AssertionError(f"{what} is {actual!r}, expected {expected!r}")
+
+
+def true(holds: object, why_not: str) -> None:
+    if not holds:
+        raise AssertionError(why_not)
+
+
+def matches(actual: object, **expected: object) -> None:
+    """Compares attributes, or members, by name; `a__b` reaches into `a`."""
+    for path, value in expected.items():
+        equal(_reach(actual, path), value, path.replace("__", "."))
+
+
+def prefixed(identifier: object, prefix: str) -> None:
+    holds = isinstance(identifier, str) and identifier.startswith(prefix) and len(identifier) > len(prefix)
+    true(holds, f"{identifier!r} is no id with the prefix {prefix!r}")
+
+
+def _reach(actual: object, path: str) -> object:
+    for name in path.split("__"):
+        actual = actual[name] if isinstance(actual, dict) else getattr(actual, name)
+    return actual
