@@ -100,12 +100,9 @@ impl<K: Kind> Id<K> {
     /// the shortest id (14 characters) still carries more than 82 bits.
     #[must_use]
     pub fn generate(entropy: [u8; 32]) -> Self {
-        let mut text = String::with_capacity(K::PREFIX.len() + 1 + K::RANDOM_CHARS);
-        text.push_str(K::PREFIX);
-        text.push('_');
-        for byte in entropy.iter().take(K::RANDOM_CHARS) {
-            text.push(char::from(BASE62[usize::from(*byte) % BASE62.len()]));
-        }
+        let random = entropy.iter().take(K::RANDOM_CHARS);
+        let chars = random.map(|byte| char::from(BASE62[usize::from(byte.wrapping_rem(62))]));
+        let text: String = K::PREFIX.chars().chain(['_']).chain(chars).collect();
         Self { text: text.into(), kind: PhantomData }
     }
 

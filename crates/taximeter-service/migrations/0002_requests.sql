@@ -8,7 +8,7 @@ CREATE TABLE idempotency_keys (
     body {text} NOT NULL,
     request {text} NOT NULL,
     created {int} NOT NULL,
-    CONSTRAINT idempotency_keys_key PRIMARY KEY (account, livemode, key)
+    PRIMARY KEY (account, livemode, key)
 ) {strict};
 
 CREATE INDEX idempotency_keys_created ON idempotency_keys (account, livemode, created);
@@ -23,6 +23,7 @@ CREATE TABLE events (
     object {text} NOT NULL,
     previous_attributes {text},
     request {text},
-    idempotency_key {text},
-    CONSTRAINT events_id UNIQUE (account, livemode, id)
+    idempotency_key {text}
 ) {strict};
+
+CREATE UNIQUE INDEX events_id ON events (account, livemode, id);

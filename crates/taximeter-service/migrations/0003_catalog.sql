@@ -13,9 +13,10 @@ CREATE TABLE meters (
     status {text} NOT NULL,
     deactivated_at {int},
     created {int} NOT NULL,
-    updated {int} NOT NULL,
-    CONSTRAINT meters_id UNIQUE (account, livemode, id)
+    updated {int} NOT NULL
 ) {strict};
+
+CREATE UNIQUE INDEX meters_id ON meters (account, livemode, id);
 
 -- An event name belongs to one active meter; an inactive one has let go of it.
 CREATE UNIQUE INDEX meters_event_name ON meters (account, livemode, event_name) WHERE status = 'active';
@@ -41,9 +42,10 @@ CREATE TABLE products (
     url {text},
     default_price {text},
     created {int} NOT NULL,
-    updated {int} NOT NULL,
-    CONSTRAINT products_id UNIQUE (account, livemode, id)
+    updated {int} NOT NULL
 ) {strict};
+
+CREATE UNIQUE INDEX products_id ON products (account, livemode, id);
 
 -- Amounts are exact decimals in minor units. `inline` prices were made for one subscription.
 CREATE TABLE prices (
@@ -72,10 +74,12 @@ CREATE TABLE prices (
     tax_behavior {text} NOT NULL,
     metadata {text} NOT NULL,
     created {int} NOT NULL,
-    CONSTRAINT prices_id UNIQUE (account, livemode, id),
-    CONSTRAINT prices_lookup_key UNIQUE (account, livemode, lookup_key),
     CONSTRAINT prices_product FOREIGN KEY (account, livemode, product)
         REFERENCES products (account, livemode, id)
 ) {strict};
+
+CREATE UNIQUE INDEX prices_id ON prices (account, livemode, id);
+
+CREATE UNIQUE INDEX prices_lookup_key ON prices (account, livemode, lookup_key);
 
 CREATE INDEX prices_of_product ON prices (account, livemode, product);

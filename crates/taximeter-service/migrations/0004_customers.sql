@@ -22,8 +22,11 @@ CREATE TABLE customers (
     preferred_locales {text} NOT NULL,
     tax_exempt {text} NOT NULL,
     metadata {text} NOT NULL,
-    created {int} NOT NULL,
-    CONSTRAINT customers_id UNIQUE (account, livemode, id)
+    created {int} NOT NULL
 ) {strict};
+
+CREATE UNIQUE INDEX customers_id ON customers (account, livemode, id);
+
+CREATE UNIQUE INDEX customers_invoice_prefix ON customers (account, livemode, invoice_prefix);
 
 CREATE INDEX customers_email ON customers (account, livemode, email);

@@ -23,10 +23,11 @@ CREATE TABLE subscriptions (
     latest_invoice {text},
     metadata {text} NOT NULL,
     created {int} NOT NULL,
-    CONSTRAINT subscriptions_id UNIQUE (account, livemode, id),
     CONSTRAINT subscriptions_customer FOREIGN KEY (account, livemode, customer)
         REFERENCES customers (account, livemode, id)
 ) {strict};
+
+CREATE UNIQUE INDEX subscriptions_id ON subscriptions (account, livemode, id);
 
 CREATE INDEX subscriptions_of_customer ON subscriptions (account, livemode, customer);
 
@@ -42,12 +43,13 @@ CREATE TABLE subscription_items (
     current_period_start {int} NOT NULL,
     current_period_end {int} NOT NULL,
     created {int} NOT NULL,
-    CONSTRAINT subscription_items_id UNIQUE (account, livemode, id),
     CONSTRAINT subscription_items_subscription FOREIGN KEY (account, livemode, subscription)
         REFERENCES subscriptions (account, livemode, id),
     CONSTRAINT subscription_items_price FOREIGN KEY (account, livemode, price)
         REFERENCES prices (account, livemode, id)
 ) {strict};
+
+CREATE UNIQUE INDEX subscription_items_id ON subscription_items (account, livemode, id);
 
 CREATE INDEX subscription_items_of_subscription ON subscription_items (account, livemode, subscription);
 

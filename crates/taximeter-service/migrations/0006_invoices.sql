@@ -32,11 +32,13 @@ CREATE TABLE invoices (
     subscription_metadata {text} NOT NULL,
     metadata {text} NOT NULL,
     created {int} NOT NULL,
-    CONSTRAINT invoices_id UNIQUE (account, livemode, id),
-    CONSTRAINT invoices_number UNIQUE (account, livemode, number),
     CONSTRAINT invoices_customer FOREIGN KEY (account, livemode, customer)
         REFERENCES customers (account, livemode, id)
 ) {strict};
+
+CREATE UNIQUE INDEX invoices_id ON invoices (account, livemode, id);
+
+CREATE UNIQUE INDEX invoices_number ON invoices (account, livemode, number);
 
 CREATE INDEX invoices_of_customer ON invoices (account, livemode, customer);
 
@@ -58,8 +60,9 @@ CREATE TABLE invoice_lines (
     unit_amount {text},
     subscription {text} NOT NULL,
     subscription_item {text} NOT NULL,
-    CONSTRAINT invoice_lines_position PRIMARY KEY (account, livemode, invoice, position),
-    CONSTRAINT invoice_lines_id UNIQUE (account, livemode, id),
+    PRIMARY KEY (account, livemode, invoice, position),
     CONSTRAINT invoice_lines_invoice FOREIGN KEY (account, livemode, invoice)
         REFERENCES invoices (account, livemode, id)
 ) {strict};
+
+CREATE UNIQUE INDEX invoice_lines_id ON invoice_lines (account, livemode, id);

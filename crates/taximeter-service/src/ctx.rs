@@ -188,26 +188,33 @@ impl Row for Seq {
 /// Reads a word column back into its enum.
 ///
 /// # Errors
-/// [`taximeter_db::DbError::Corrupt`] when the database holds another word.
+/// [`taximeter_db::DbError::Malformed`] when the database holds another word.
 pub fn word<C: crate::params::Choice>(
     cells: &taximeter_db::Cells<'_>,
     column: &'static str,
 ) -> Result<C, taximeter_db::DbError> {
     let text: String = cells.get(column)?;
-    C::from_word(&text).ok_or(taximeter_db::DbError::Corrupt { column, value: text })
+    C::from_word(&text).ok_or_else(|| malformed(column, "word", &text))
 }
 
 /// Reads a word column that may be null.
 ///
 /// # Errors
-/// [`taximeter_db::DbError::Corrupt`] when the database holds another word.
+/// [`taximeter_db::DbError::Malformed`] when the database holds another word.
 pub fn optional_word<C: crate::params::Choice>(
     cells: &taximeter_db::Cells<'_>,
     column: &'static str,
 ) -> Result<Option<C>, taximeter_db::DbError> {
     let text: Option<String> = cells.get(column)?;
     text.map(|text| {
-        C::from_word(&text).ok_or(taximeter_db::DbError::Corrupt { column, value: text })
+        C::from_word(&text).ok_or_else(|| malformed(column, "word", &text))
     })
     .transpose()
+}
+
+/// The error of a column that holds what its type could not have written.
+#[must_use]
+pub fn malformed(column: &str, wanted: &'static str, found: &str) -> taximeter_db::DbError {
+    let source = format!("found `{found}`").into();
+    taximeter_db::DbError::Malformed { column: column.to_owned(), wanted, source }
 }

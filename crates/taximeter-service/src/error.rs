@@ -7,6 +7,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use taximeter_db::DbError;
+use taximeter_kernel::id::Mode;
 
 /// What went wrong, as a class: it decides the HTTP status and the `type` of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +164,21 @@ impl Error {
     /// `No such customer: 'cus_x'`, for an id in the path (404).
     pub fn no_such_path(noun: &str, id: &str) -> Self {
         Self { kind: Kind::NotFound, ..Self::no_such(noun, id, "id") }
+    }
+
+    /// The same error, with Stripe's hint when the object exists in the other mode.
+    #[must_use]
+    pub fn in_other_mode(mut self, elsewhere: bool, asked: Mode) -> Self {
+        if elsewhere {
+            let other = if asked.is_live() { Mode::Test } else { Mode::Live };
+            self.message.push_str(&format!(
+                "; a similar object exists in {} mode, but a {} mode key was used to make this \
+                 request.",
+                other.as_str(),
+                asked.as_str()
+            ));
+        }
+        self
     }
 
     /// Whether this answer may be kept under an idempotency key: only what execution itself decided.

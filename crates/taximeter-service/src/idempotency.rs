@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use taximeter_db::{Arg, Cells, DbError, Row};
 use taximeter_kernel::id::Scope;
 
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, malformed};
 use crate::error::{Error, Kind, Result};
 use crate::params::Node;
 
@@ -59,10 +59,8 @@ impl Row for Stored {
     fn read(cells: &Cells<'_>) -> Result<Self, DbError> {
         let status: i64 = cells.get("status")?;
         Ok(Self {
-            status: u16::try_from(status).map_err(|_| DbError::Corrupt {
-                column: "status",
-                value: status.to_string(),
-            })?,
+            status: u16::try_from(status)
+                .map_err(|_| malformed("status", "HTTP status", &status.to_string()))?,
             body: cells.get("body")?,
             request: cells.get("request")?,
             fingerprint: cells.get("fingerprint")?,

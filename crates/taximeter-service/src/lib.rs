@@ -22,5 +22,6 @@ pub mod params;
 pub mod prices;
 pub mod products;
 pub mod search;
+pub mod stored;
 pub mod subscriptions;
 pub mod version;

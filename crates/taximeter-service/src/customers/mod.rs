@@ -1,1 +1,311 @@
-//! customers
+//! Customers: who is billed.
+
+mod input;
+mod sql;
+mod wire;
+
+use std::collections::BTreeMap;
+
+pub use input::{Create, Delete, List, Update};
+use serde_json::Value;
+use taximeter_db::{Arg, Cells, DbError, Row};
+use taximeter_kernel::id::{Customer as CustomerKind, Id, Kind as _};
+use taximeter_kernel::money::Currency;
+use taximeter_kernel::time::Timestamp;
+pub use wire::{Address, CustomField, InvoiceSettings, RenderingOptions, Shipping};
+
+use crate::catalog::Touched;
+use crate::ctx::{Ctx, malformed, word};
+use crate::error::{Error, Result};
+use crate::page::List as Page;
+use crate::search::{self, Field, FieldKind, FieldValue, Search, Searchable};
+use crate::{outbox, stored, subscriptions};
+
+crate::choice! {
+    /// How a customer is taxed.
+    pub enum TaxExempt {
+        /// Not at all.
+        Exempt = "exempt",
+        /// As usual.
+        None = "none",
+        /// The customer accounts for the tax.
+        Reverse = "reverse",
+    }
+}
+
+/// Who is billed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Customer {
+    seq: i64,
+    /// Its id.
+    pub id: Id<CustomerKind>,
+    /// Whether it is of the live dataset.
+    pub livemode: bool,
+    /// Whether it was deleted: it keeps its id and its invoices, and nothing else is shown.
+    pub deleted: bool,
+    /// Full name or business name.
+    pub name: Option<String>,
+    /// Where invoices are sent.
+    pub email: Option<String>,
+    /// Telephone number.
+    pub phone: Option<String>,
+    /// A note of the operator's.
+    pub description: Option<String>,
+    /// The name of the business.
+    pub business_name: Option<String>,
+    /// The name of the person.
+    pub individual_name: Option<String>,
+    /// Billing address.
+    pub address: Option<Address>,
+    /// Where goods go.
+    pub shipping: Option<Shipping>,
+    /// Owed (positive) or in credit (negative), in minor units of `currency`; goes on the next
+    /// invoice.
+    pub balance: i64,
+    /// The one currency this customer is billed in, once there is one.
+    pub currency: Option<Currency>,
+    /// Whether the latest payment failed.
+    pub delinquent: bool,
+    /// What its invoice numbers begin with.
+    pub invoice_prefix: String,
+    /// The number that its next invoice gets.
+    pub next_invoice_sequence: i64,
+    /// What its invoices show.
+    pub invoice_settings: InvoiceSettings,
+    /// Languages, most wanted first.
+    pub preferred_locales: Vec<String>,
+    /// How it is taxed.
+    pub tax_exempt: TaxExempt,
+    /// The operator's own keys and values.
+    pub metadata: BTreeMap<String, String>,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+impl Row for Customer {
+    fn read(cells: &Cells<'_>) -> Result<Self, DbError> {
+        let currency: Option<String> = cells.get("currency")?;
+        let currency = currency
+            .map(|code| {
+                Currency::parse(&code).map_err(|_| malformed("currency", "currency", &code))
+            })
+            .transpose()?;
+        Ok(Self {
+            seq: cells.get("seq")?,
+            id: cells.get("id")?,
+            livemode: cells.get("livemode")?,
+            deleted: cells.get("deleted")?,
+            name: cells.get("name")?,
+            email: cells.get("email")?,
+            phone: cells.get("phone")?,
+            description: cells.get("description")?,
+            business_name: cells.get("business_name")?,
+            individual_name: cells.get("individual_name")?,
+            address: stored::read_optional(cells, "address")?,
+            shipping: stored::read_optional(cells, "shipping")?,
+            balance: cells.get("balance")?,
+            currency,
+            delinquent: cells.get("delinquent")?,
+            invoice_prefix: cells.get("invoice_prefix")?,
+            next_invoice_sequence: cells.get("next_invoice_sequence")?,
+            invoice_settings: stored::read(cells, "invoice_settings")?,
+            preferred_locales: stored::read(cells, "preferred_locales")?,
+            tax_exempt: word(cells, "tax_exempt")?,
+            metadata: stored::read(cells, "metadata")?,
+            created: cells.get("created")?,
+        })
+    }
+}
+
+impl Searchable for Customer {
+    const FIELDS: &'static [Field] = &[
+        Field { name: "created", kind: FieldKind::Numeric },
+        Field { name: "email", kind: FieldKind::Text },
+        Field { name: "metadata", kind: FieldKind::Map },
+        Field { name: "name", kind: FieldKind::Text },
+        Field { name: "phone", kind: FieldKind::Text },
+    ];
+
+    fn seq(&self) -> i64 {
+        self.seq
+    }
+
+    fn field(&self, name: &str) -> FieldValue<'_> {
+        match name {
+            "created" => FieldValue::Number(self.created.0),
+            "email" => self.email.as_deref().into(),
+            "metadata" => FieldValue::Map(&self.metadata),
+            "name" => self.name.as_deref().into(),
+            "phone" => self.phone.as_deref().into(),
+            _ => FieldValue::Null,
+        }
+    }
+}
+
+/// Makes a customer.
+///
+/// # Errors
+/// A 400 when the invoice prefix is not one, or another customer has it.
+pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Customer> {
+    input.check()?;
+    let random = ctx.entropy();
+    let customer = Customer {
+        seq: 0,
+        id: ctx.new_id(),
+        livemode: ctx.scope().mode.is_live(),
+        deleted: false,
+        name: input.name.map(Into::into),
+        email: input.email.map(Into::into),
+        phone: input.phone.map(Into::into),
+        description: input.description.map(Into::into),
+        business_name: input.business_name.or_none().map(Into::into),
+        individual_name: input.individual_name.or_none().map(Into::into),
+        address: input.address.or_none().map(Into::into),
+        shipping: input.shipping.or_none().map(Into::into),
+        balance: input.balance.unwrap_or(0),
+        currency: None,
+        delinquent: false,
+        invoice_prefix: match input.invoice_prefix {
+            Some(prefix) => input::checked_prefix(prefix)?,
+            None => random_prefix(&random),
+        },
+        next_invoice_sequence: input::checked_sequence(input.next_invoice_sequence, 1)?,
+        invoice_settings: input::invoice_settings(input.invoice_settings),
+        preferred_locales: input.preferred_locales.unwrap_or_default().into_iter().map(Into::into).collect(),
+        tax_exempt: input.tax_exempt.or_none().unwrap_or(TaxExempt::None),
+        metadata: input.metadata.0,
+        created: ctx.now,
+    };
+    sql::insert(ctx, &customer).await?;
+    ctx.touch(Touched::Customer(customer.id.clone()));
+    outbox::push(ctx, "customer.created", &customer.wire()).await?;
+    Ok(customer)
+}
+
+/// Eight characters of the 32 that are hard to misread, 40 bits.
+fn random_prefix(random: &[u8; 32]) -> String {
+    const READABLE: &[u8; 32] = b"0123456789ABCDEFGHJKLMNPQRTUVWXY";
+    random.iter().take(8).map(|b| char::from(READABLE[usize::from(b % 32)])).collect()
+}
+
+/// Reads a customer whose id is in the path, even a deleted one.
+///
+/// # Errors
+/// A 404 when there never was one.
+pub async fn retrieve_any(ctx: &mut Ctx, id: &str) -> Result<Customer> {
+    match sql::find(ctx, id).await? {
+        Some(customer) => Ok(customer),
+        None => Err(Error { kind: crate::error::Kind::NotFound, ..no_such(ctx, id, "id").await? }),
+    }
+}
+
+/// Reads a customer whose id came as a parameter.
+///
+/// # Errors
+/// A 400 when there is none, or it was deleted.
+pub async fn named(ctx: &mut Ctx, id: &str, param: &str) -> Result<Customer> {
+    match sql::find(ctx, id).await? {
+        Some(customer) if !customer.deleted => Ok(customer),
+        Some(_) => Err(Error::no_such(CustomerKind::NOUN, id, param)),
+        None => Err(no_such(ctx, id, param).await?),
+    }
+}
+
+/// `No such customer`, with Stripe's hint when the other mode has it.
+async fn no_such(ctx: &mut Ctx, id: &str, param: &str) -> Result<Error> {
+    let error = Error::no_such(CustomerKind::NOUN, id, param);
+    let elsewhere = sql::is_in_other_mode(ctx, id).await?;
+    Ok(error.in_other_mode(elsewhere, ctx.scope().mode))
+}
+
+/// Whether an event may name this customer.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub async fn exists(ctx: &mut Ctx, id: &str) -> Result<bool> {
+    Ok(sql::find(ctx, id).await?.is_some_and(|customer| !customer.deleted))
+}
+
+/// Changes a customer.
+///
+/// # Errors
+/// A 404 when there is none, a 400 when what is asked for is against the rules.
+pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Customer> {
+    let before = retrieve_any(ctx, id).await?;
+    if before.deleted {
+        return Err(Error::no_such_path(CustomerKind::NOUN, id));
+    }
+    let mut customer = before.clone();
+    input.apply(&mut customer)?;
+    save(ctx, &before, &customer).await?;
+    Ok(customer)
+}
+
+/// Writes a changed customer, and the event that tells of it.
+///
+/// # Errors
+/// A 400 when another customer has the invoice prefix.
+pub async fn save(ctx: &mut Ctx, before: &Customer, customer: &Customer) -> Result<()> {
+    if before == customer {
+        return Ok(());
+    }
+    sql::update(ctx, customer).await?;
+    ctx.touch(Touched::Customer(customer.id.clone()));
+    outbox::push_update(ctx, "customer.updated", &before.wire(), &customer.wire()).await
+}
+
+/// Deletes a customer: its subscriptions are canceled at once, its invoices stay.
+///
+/// # Errors
+/// A 404 when there is none.
+pub async fn delete(ctx: &mut Ctx, id: &str, _: Delete) -> Result<Value> {
+    let customer = retrieve_any(ctx, id).await?;
+    if customer.deleted {
+        return Err(Error::no_such_path(CustomerKind::NOUN, id));
+    }
+    subscriptions::cancel_all_of_customer(ctx, &customer.id).await?;
+    let deleted = Customer { deleted: true, ..customer.clone() };
+    sql::update(ctx, &deleted).await?;
+    ctx.touch(Touched::Customer(customer.id.clone()));
+    outbox::push(ctx, "customer.deleted", &customer.wire()).await?;
+    Ok(deleted.wire())
+}
+
+/// Lists customers, newest first.
+///
+/// # Errors
+/// A 400 when a cursor names nothing.
+pub async fn list(ctx: &mut Ctx, input: List) -> Result<Page> {
+    let filters = [
+        Arg::Text(input.email.clone().map(Into::into)),
+        Arg::Int(input.created.min),
+        Arg::Int(input.created.max),
+    ];
+    let page = input.page()?;
+    let slice = ctx.page(&page, CustomerKind::NOUN, (sql::SEQ, sql::LIST), filters).await?;
+    Ok(Page {
+        url: "/v1/customers".to_owned(),
+        has_more: slice.has_more,
+        data: slice.rows.iter().map(Customer::wire).collect(),
+    })
+}
+
+/// Searches customers.
+///
+/// # Errors
+/// A 400 when the query is malformed.
+pub async fn search(ctx: &mut Ctx, input: Search) -> Result<Value> {
+    let found = search::run::<Customer>(ctx, &input, sql::ALL).await?;
+    Ok(found.wire("/v1/customers/search", Customer::wire))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_random_invoice_prefix_is_eight_readable_characters() {
+        assert_eq!(random_prefix(&[0; 32]), "00000000");
+        assert_eq!(random_prefix(&[255; 32]), "YYYYYYYY");
+    }
+}

@@ -16,3 +16,8 @@ pub use types::{
     Choice, Clear, Keyed, Limit, METADATA_KEYS_MAX, Metadata, MetadataChange, OrWord, Range,
     TEXT_CHARS_MAX, Text, choices,
 };
+
+crate::params! {
+    /// The input of a verb that takes no parameters.
+    pub struct Nothing {}
+}

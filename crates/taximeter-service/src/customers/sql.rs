@@ -1,0 +1,103 @@
+//! The statements of customers.
+
+use taximeter_db::{Arg, Cells, DbError, Row};
+
+use super::Customer;
+use crate::ctx::Ctx;
+use crate::error::{Error, Result};
+use crate::list_sql;
+use crate::page::ListSql;
+use crate::params::Choice as _;
+use crate::stored;
+
+pub(super) const SEQ: &str =
+    "SELECT seq FROM customers WHERE account = $1 AND livemode = $2 AND id = $3";
+
+pub(super) const LIST: ListSql = list_sql!(
+    "SELECT * FROM customers WHERE account = $1 AND livemode = $2 AND NOT deleted",
+    " AND ($6 IS NULL OR email = $6)",
+    " AND ($7 IS NULL OR created >= $7) AND ($8 IS NULL OR created <= $8)",
+);
+
+pub(super) const ALL: ListSql =
+    list_sql!("SELECT * FROM customers WHERE account = $1 AND livemode = $2 AND NOT deleted");
+
+pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Customer>> {
+    let args = ctx.args([Arg::from(id)]);
+    let sql = "SELECT * FROM customers WHERE account = $1 AND livemode = $2 AND id = $3";
+    Ok(ctx.tx.optional(sql, args).await?)
+}
+
+struct Found;
+
+impl Row for Found {
+    fn read(_: &Cells<'_>) -> Result<Self, DbError> {
+        Ok(Self)
+    }
+}
+
+pub(super) async fn is_in_other_mode(ctx: &mut Ctx, id: &str) -> Result<bool> {
+    let args = ctx.args([Arg::from(id)]);
+    let sql = "SELECT id FROM customers WHERE account = $1 AND livemode <> $2 AND id = $3";
+    let found: Option<Found> = ctx.tx.optional(sql, args).await?;
+    Ok(found.is_some())
+}
+
+/// The columns that can change, in the order of both statements below.
+fn columns(customer: &Customer) -> Result<[Arg; 19]> {
+    Ok([
+        Arg::from(customer.deleted),
+        Arg::Text(customer.name.clone()),
+        Arg::Text(customer.email.clone()),
+        Arg::Text(customer.phone.clone()),
+        Arg::Text(customer.description.clone()),
+        Arg::Text(customer.business_name.clone()),
+        Arg::Text(customer.individual_name.clone()),
+        stored::write_optional(customer.address.as_ref())?,
+        stored::write_optional(customer.shipping.as_ref())?,
+        Arg::from(customer.balance),
+        Arg::Text(customer.currency.map(|c| c.code().to_owned())),
+        Arg::from(customer.delinquent),
+        Arg::from(customer.invoice_prefix.as_str()),
+        Arg::from(customer.next_invoice_sequence),
+        stored::write(&customer.invoice_settings)?,
+        stored::write(&customer.preferred_locales)?,
+        Arg::from(customer.tax_exempt.as_str()),
+        stored::write(&customer.metadata)?,
+        Arg::from(customer.created),
+    ])
+}
+
+pub(super) async fn insert(ctx: &mut Ctx, customer: &Customer) -> Result<()> {
+    let mut args = ctx.args([Arg::from(&customer.id)]);
+    args.extend(columns(customer)?);
+    let sql = "INSERT INTO customers (account, livemode, id, deleted, name, email, phone, \
+               description, business_name, individual_name, address, shipping, balance, currency, \
+               delinquent, invoice_prefix, next_invoice_sequence, invoice_settings, \
+               preferred_locales, tax_exempt, metadata, created) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+               $17, $18, $19, $20, $21, $22)";
+    ctx.tx.execute(sql, args).await.map_err(prefix_taken)?;
+    Ok(())
+}
+
+pub(super) async fn update(ctx: &mut Ctx, customer: &Customer) -> Result<()> {
+    let mut args = ctx.args([Arg::from(&customer.id)]);
+    args.extend(columns(customer)?);
+    let sql = "UPDATE customers SET deleted = $4, name = $5, email = $6, phone = $7, \
+               description = $8, business_name = $9, individual_name = $10, address = $11, \
+               shipping = $12, balance = $13, currency = $14, delinquent = $15, \
+               invoice_prefix = $16, next_invoice_sequence = $17, invoice_settings = $18, \
+               preferred_locales = $19, tax_exempt = $20, metadata = $21, created = $22 \
+               WHERE account = $1 AND livemode = $2 AND id = $3";
+    ctx.tx.execute(sql, args).await.map_err(prefix_taken)?;
+    Ok(())
+}
+
+fn prefix_taken(error: DbError) -> Error {
+    if error.is_unique() {
+        return Error::invalid("Another customer already uses this invoice prefix.")
+            .param("invoice_prefix");
+    }
+    error.into()
+}
