@@ -8,8 +8,8 @@ from pathlib import Path
 
 from shared import walk
 from shared.guide import Guide, bash, replaced
-from shared.server import SECRET_KEY
-from shared.suite import Suite, World, serving
+from shared.server import SECRET_KEY, Server
+from shared.suite import Suite, World, run
 
 from . import beyond
 
@@ -28,7 +28,7 @@ REQUESTS = {
 class Cli:
     """Runs `stripe` command lines and keeps the bodies that they print."""
 
-    def __init__(self, server, suite: Suite, home: Path) -> None:
+    def __init__(self, server: Server, suite: Suite, home: Path) -> None:
         self._server = server
         self._bodies = suite.bodies
         self._home = home
@@ -58,16 +58,12 @@ class Cli:
         return body
 
 
-def main() -> int:
-    suite = Suite("cli")
-    with serving() as (server, home):
-        cli = Cli(server, suite, home)
-        world = World(guide=cli, walk=cli.walk, run=cli.run)
-        suite.run(walk, world)
-        suite.run(beyond, world)
-        suite.check("the server stops cleanly on SIGTERM", server.stop)
-    return suite.exit_code()
+def play(suite: Suite, server: Server, home: Path) -> None:
+    cli = Cli(server, suite, home)
+    world = World(guide=cli, walk=cli.walk, run=cli.run)
+    suite.walk(walk, world)
+    suite.walk(beyond, world)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("cli", play))

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from shared import walk
 from shared.guide import Guide, bash, replaced
-from shared.server import SECRET_KEY
-from shared.suite import Suite, World, serving
+from shared.server import SECRET_KEY, Server
+from shared.suite import Suite, World, run
 
 from . import wire
 
@@ -22,7 +22,7 @@ CURL = "curl() { command curl --disable --silent --show-error --write-out '\\n%{
 class Curl:
     """Runs curl command lines and keeps the bodies of their answers."""
 
-    def __init__(self, server, suite: Suite, home: Path) -> None:
+    def __init__(self, server: Server, suite: Suite, home: Path) -> None:
         self._server = server
         self._bodies = suite.bodies
         self._home = home
@@ -53,16 +53,12 @@ class Curl:
         return int(status), answer
 
 
-def main() -> int:
-    suite = Suite("curl")
-    with serving() as (server, home):
-        curl = Curl(server, suite, home)
-        world = World(guide=curl, walk=curl.walk, run=curl.run)
-        suite.run(walk, world)
-        suite.run(wire, world)
-        suite.check("the server stops cleanly on SIGTERM", server.stop)
-    return suite.exit_code()
+def play(suite: Suite, server: Server, home: Path) -> None:
+    curl = Curl(server, suite, home)
+    world = World(guide=curl, walk=curl.walk, run=curl.run)
+    suite.walk(walk, world)
+    suite.walk(wire, world)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("curl", play))

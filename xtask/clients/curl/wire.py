@@ -33,7 +33,8 @@ def objects_repeated_without_an_index_are_an_array(w) -> None:
         f"-d 'subscription_details[items][][price]={w.price['id']}'"
     )
     equal(status, 200, f"status of {body}")
-    equal([line["quantity"] for line in body["lines"]["data"]], [0], "quantities of a subscription yet to begin")
+    prices = [line["pricing"]["price_details"]["price"] for line in body["lines"]["data"]]
+    equal(prices, [w.price["id"]], "prices of the subscription to come")
 
 
 def an_encoded_value_is_kept_as_sent(w) -> None:

@@ -51,6 +51,7 @@ export class Server {
   /** Asks the process to end (SIGTERM) and expects it to end cleanly. */
   async stop() {
     const stopping = this.#process;
+    if (stopping === null) throw new Error("the server is not running");
     this.#process = null;
     stopping.kill("SIGTERM");
     const code = await Promise.race([stopping.ended, sleep(STOPPED_WITHIN_MS, "timeout", { ref: false })]);
@@ -134,15 +135,18 @@ export class Suite {
   #passed = 0;
   #failed = 0;
 
+  /** Runs one check, prints its line, and tells whether it passed. */
   async check(sentence, body) {
     try {
       await body();
       this.#passed += 1;
       console.log(`passed  ${sentence}`);
+      return true;
     } catch (error) {
       this.#failed += 1;
       console.log(`FAILED  ${sentence}: ${String(error.message ?? error).replace(/\s+/g, " ")}`);
       console.error(error.stack);
+      return false;
     }
   }
 

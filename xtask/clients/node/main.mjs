@@ -6,12 +6,18 @@ import { machinery } from "./machinery.mjs";
 
 const suite = new Suite();
 const server = new Server();
+// No server outlives its suite.
+process.once("SIGTERM", () => {
+  server.discard();
+  process.exit(1);
+});
 try {
-  await server.start();
-  const world = { server, stripe: client(server) };
-  await guide(suite, world);
-  await machinery(suite, world);
-  await suite.check("the server stops cleanly on SIGTERM", () => server.stop());
+  if (await suite.check("the server starts and is ready", () => server.start())) {
+    const world = { server, stripe: client(server) };
+    await guide(suite, world);
+    await machinery(suite, world);
+    await suite.check("the server stops cleanly on SIGTERM", () => server.stop());
+  }
 } finally {
   server.discard();
 }

@@ -41,7 +41,7 @@ def a_product_with_prices_cannot_be_deleted_and_one_without_can(w) -> None:
 
 
 def a_fraction_of_a_cent_is_kept_exactly(w) -> None:
-    price = w.client.v1.prices.create(
+    w.fraction = w.client.v1.prices.create(
         {
             "currency": "usd",
             "unit_amount_decimal": Decimal("0.000000000007"),
@@ -49,7 +49,7 @@ def a_fraction_of_a_cent_is_kept_exactly(w) -> None:
             "product": "tokens_gold",
         }
     )
-    matches(price, unit_amount=None, unit_amount_decimal=Decimal("0.000000000007"), product="tokens_gold")
+    matches(w.fraction, unit_amount=None, unit_amount_decimal=Decimal("0.000000000007"), product="tokens_gold")
 
 
 def a_whole_decimal_amount_reads_as_both_forms(w) -> None:

@@ -61,7 +61,8 @@ def products_are_listed_by_id_and_activity(w) -> None:
 def prices_are_listed_by_product_meter_and_kind(w) -> None:
     prices = w.client.v1.prices
     equal(_ids(prices, product=w.price.product), [w.price.id], "prices of the product")
-    equal(_ids(prices, recurring={"meter": w.meter.id, "usage_type": "metered"}), [w.price.id], "prices on the meter")
+    metered = _ids(prices, recurring={"meter": w.meter.id, "usage_type": "metered"})
+    equal(metered, [w.fraction.id, w.price.id], "prices on the meter")
     euro = prices.list({"type": "one_time", "currency": "eur"}).data
     equal([(price.currency, price.unit_amount) for price in euro], [("eur", 1300)], "one-time prices in euro")
     prices.update(w.graduated.id, {"active": False})

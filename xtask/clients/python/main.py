@@ -1,23 +1,21 @@
 """The python suite: PyPI `stripe` walks the pay-as-you-go guide and then everything around it."""
 
 import sys
+from pathlib import Path
 
-from shared.suite import Suite, World, serving
+from shared.server import Server
+from shared.suite import Suite, World, run
 
 from . import catalogue, errors, guide, lists, machinery, restart, subscriptions, usage
 from .client import Clients
 
 
-def main() -> int:
-    suite = Suite("python")
-    with serving() as (server, _):
-        clients = Clients(server, suite.bodies)
-        world = World(server=server, clients=clients, client=clients.new())
-        for module in (guide, catalogue, subscriptions, usage, machinery, lists, errors, restart):
-            suite.run(module, world)
-        suite.check("the server stops cleanly on SIGTERM", server.stop)
-    return suite.exit_code()
+def play(suite: Suite, server: Server, _home: Path) -> None:
+    clients = Clients(server, suite.bodies)
+    world = World(server=server, clients=clients, client=clients.new())
+    for module in (guide, catalogue, subscriptions, usage, machinery, lists, errors, restart):
+        suite.walk(module, world)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("python", play))

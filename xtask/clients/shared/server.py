@@ -55,7 +55,7 @@ class Server:
     def stop(self) -> None:
         """Asks the process to end (SIGTERM) and expects it to end cleanly."""
         if self._process is None:
-            return
+            raise RuntimeError("the server is not running")
         process, self._process = self._process, None
         process.send_signal(signal.SIGTERM)
         try:

@@ -3,11 +3,11 @@
 import inspect
 import json
 import os
+import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from urllib.parse import urlsplit
@@ -56,14 +56,15 @@ class Suite:
         self._passed = 0
         self._failed = 0
 
-    def run(self, module: ModuleType, world: World) -> None:
+    def walk(self, module: ModuleType, world: World) -> None:
         """Runs each public function of the module; its name is the sentence."""
         for name, check in vars(module).items():
             imported = getattr(check, "__module__", None) != module.__name__
             if inspect.isfunction(check) and not imported and not name.startswith("_"):
                 self.check(name.replace("_", " "), lambda check=check: check(world))
 
-    def check(self, sentence: str, body: Callable[[], None]) -> None:
+    def check(self, sentence: str, body: Callable[[], None]) -> bool:
+        """Runs one check, prints its line, and tells whether it passed."""
         try:
             body()
         except Exception as error:
@@ -71,10 +72,11 @@ class Suite:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             print(f"FAILED  {sentence}: {reason}", flush=True)
             where = traceback.extract_tb(error.__traceback__)
-            print("".join(traceback.format_list(where[2:])), file=sys.stderr, end="", flush=True)
-        else:
-            self._passed += 1
-            print(f"passed  {sentence}", flush=True)
+            print("".join(traceback.format_list(where[1:])), file=sys.stderr, end="", flush=True)
+            return False
+        self._passed += 1
+        print(f"passed  {sentence}", flush=True)
+        return True
 
     def exit_code(self) -> int:
         """Prints the last line. A suite without a single check has failed."""
@@ -82,16 +84,20 @@ class Suite:
         return 0 if self._failed == 0 and self._passed > 0 else 1
 
 
-@contextmanager
-def serving() -> Iterator[tuple[Server, Path]]:
-    """A running server and a directory that both last as long as the block."""
+def run(name: str, play: Callable[[Suite, Server, Path], None]) -> int:
+    """Plays a suite on a server and a directory of its own; gives the exit code."""
+    # Ends through `finally`, so that no server outlives its suite.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    suite = Suite(name)
     with tempfile.TemporaryDirectory(prefix="taximeter-client-") as home:
         server = Server(Path(home))
         try:
-            server.start()
-            yield server, Path(home)
+            if suite.check("the server starts and is ready", server.start):
+                play(suite, server, Path(home))
+                suite.check("the server stops cleanly on SIGTERM", server.stop)
         finally:
             server.kill()
+    return suite.exit_code()
 
 
 def equal(actual: object, expected: object, what: str = "value") -> None:
