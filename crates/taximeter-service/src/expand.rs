@@ -120,6 +120,19 @@ impl Expand {
         Ok(())
     }
 
+    /// Refuses whatever is asked for: the answer has nothing to expand.
+    ///
+    /// # Errors
+    /// A 400 that names the property.
+    pub fn refuse_all(&self) -> Result<()> {
+        match self.below.keys().next() {
+            None => Ok(()),
+            Some(segment) => Err(Error::invalid(format!(
+                "This property cannot be expanded because it doesn't exist: {segment}."
+            ))),
+        }
+    }
+
     fn get(&self, segment: &str) -> Option<&Self> {
         self.below.get(segment)
     }

@@ -16,6 +16,7 @@ pub mod invoices;
 pub mod meter_events;
 pub mod meters;
 pub mod migrations;
+pub mod number;
 pub mod outbox;
 pub mod page;
 pub mod params;

@@ -1,1 +1,23 @@
-//! web
+//! The HTTP side, thin: extract, call one verb, render.
+//!
+//! What an endpoint takes, who may call it and which verb answers it is one line in `api`. All
+//! else (keys, bodies, idempotency, expansion, versions, errors) is the same for every endpoint
+//! and stands in `dispatch`.
+
+mod api;
+mod app;
+mod auth;
+mod dispatch;
+mod endpoint;
+mod error;
+mod form;
+mod health;
+mod ingest;
+mod json;
+mod request;
+mod router;
+
+pub use app::{App, Clock};
+pub use endpoint::{Endpoint, endpoints};
+pub use request::BODY_BYTES_MAX;
+pub use router::router;

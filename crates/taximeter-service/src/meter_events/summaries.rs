@@ -1,0 +1,145 @@
+//! The totals of a meter for one customer over a span, whole or by hour or day.
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use taximeter_kernel::aggregate::Total;
+use taximeter_kernel::id::{Kind as _, MeterEventSummary};
+use taximeter_kernel::time::{DAY_S, HOUR_S, Period, Timestamp};
+use taximeter_usage::{Grain, Series};
+
+use crate::ctx::Ctx;
+use crate::error::{Error, Result};
+use crate::meters::{self, Meter};
+use crate::number::json_number;
+use crate::page::{Direction, List};
+use crate::params::Text;
+use crate::{choice, customers};
+
+const MINUTE_S: i64 = 60;
+/// The longest span that is cut into buckets, in seconds: ten years of hours would be 87,600 rows.
+const GROUPED_SPAN_S_MAX: i64 = 10 * 366 * DAY_S;
+
+choice! {
+    /// The buckets that a span is cut into.
+    pub enum GroupingWindow {
+        /// UTC days.
+        Day = "day",
+        /// UTC hours.
+        Hour = "hour",
+    }
+}
+
+crate::params! {
+    /// Which totals to read.
+    pub struct Summaries with page {
+        /// Whose usage.
+        pub customer: Text<255>,
+        /// The first second, on a minute.
+        pub start_time: Timestamp,
+        /// The first second after the span, on a minute.
+        pub end_time: Timestamp,
+        /// One total per bucket, instead of one for the span.
+        pub value_grouping_window: Option<GroupingWindow>,
+    }
+}
+
+/// Reads totals, newest bucket first. Buckets without usage are left out; a span without buckets
+/// has one total, even of nothing.
+///
+/// # Errors
+/// A 404 when there is no such meter, a 400 when the customer or the span is wrong.
+pub async fn summaries(ctx: &mut Ctx, id: &str, input: Summaries) -> Result<List> {
+    let meter = meters::retrieve(ctx, id).await?;
+    let customer = customers::named(ctx, &input.customer, "customer").await?;
+    let period = checked_period(&input)?;
+    let series = Series { scope: ctx.scope().clone(), meter: meter.id.clone(), customer: customer.id };
+    let window = meter.event_time_window;
+    let read = Error::internal::<taximeter_usage::ReadError>;
+    let mut totals = match input.value_grouping_window {
+        None => vec![(period, ctx.usage().total(&series, window, period).map_err(read)?)],
+        Some(grouping) => {
+            let grain = match grouping {
+                GroupingWindow::Day => Grain::Day,
+                GroupingWindow::Hour => Grain::Hour,
+            };
+            ctx.usage().totals(&series, window, period, grain).map_err(read)?
+        }
+    };
+    totals.reverse();
+    page(&meter, &series, totals, &input)
+}
+
+fn checked_period(input: &Summaries) -> Result<Period> {
+    let (unit_s, what) = match input.value_grouping_window {
+        None => (MINUTE_S, "minute"),
+        Some(GroupingWindow::Hour) => (HOUR_S, "hour"),
+        Some(GroupingWindow::Day) => (DAY_S, "UTC day"),
+    };
+    for (at, param) in [(input.start_time, "start_time"), (input.end_time, "end_time")] {
+        if at.0.rem_euclid(unit_s) != 0 {
+            return Err(Error::invalid(format!(
+                "Invalid {param}: {} must be aligned with {what} boundaries.",
+                at.0
+            ))
+            .param(param));
+        }
+    }
+    if input.end_time <= input.start_time {
+        return Err(Error::invalid("Invalid end_time: must be after start_time.").param("end_time"));
+    }
+    let span_s = input.end_time.0.saturating_sub(input.start_time.0);
+    if input.value_grouping_window.is_some() && span_s > GROUPED_SPAN_S_MAX {
+        return Err(Error::invalid(
+            "Invalid end_time: a span with value_grouping_window can be at most ten years long.",
+        )
+        .param("end_time"));
+    }
+    Ok(Period { start: input.start_time, end: input.end_time })
+}
+
+fn page(
+    meter: &Meter,
+    series: &Series,
+    totals: Vec<(Period, Total)>,
+    input: &Summaries,
+) -> Result<List> {
+    let page = input.page()?;
+    let mut rows: Vec<Value> =
+        totals.iter().map(|(period, total)| wire(meter, series, *period, total)).collect();
+    if let Some((cursor, param)) = page.cursor() {
+        let at = rows
+            .iter()
+            .position(|row| row["id"] == cursor)
+            .ok_or_else(|| Error::no_such(MeterEventSummary::NOUN, cursor, param))?;
+        match page.direction() {
+            Direction::Descending => rows.drain(..=at),
+            Direction::Ascending => rows.drain(at..),
+        };
+    }
+    if page.direction() == Direction::Ascending {
+        rows.reverse();
+    }
+    let slice = page.cut(rows);
+    Ok(List {
+        url: format!("/v1/billing/meters/{}/event_summaries", meter.id),
+        has_more: slice.has_more,
+        data: slice.rows,
+    })
+}
+
+/// The object `billing.meter_event_summary`. Its id is made of what it is the total of, so that it
+/// is the same in every read.
+fn wire(meter: &Meter, series: &Series, period: Period, total: &Total) -> Value {
+    let named = format!("{}/{}/{}/{}", meter.id, series.customer, period.start.0, period.end.0);
+    let hash = Sha256::digest(named.as_bytes());
+    let random: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    json!({
+        "id": format!("{}_{random}", MeterEventSummary::PREFIX),
+        "object": "billing.meter_event_summary",
+        "aggregated_value": json_number(total.value(meter.formula)),
+        "end_time": period.end.0,
+        "livemode": meter.livemode,
+        "meter": meter.id.as_str(),
+        "start_time": period.start.0,
+    })
+}

@@ -1,0 +1,14 @@
+//! `/v1/customers`
+
+use taximeter_service::{customers, search};
+
+use crate::endpoint::endpoints;
+
+endpoints! { "customer":
+    POST "/v1/customers" => customers::create(customers::Create);
+    GET "/v1/customers" => customers::list(customers::List);
+    GET "/v1/customers/search" => customers::search(search::Search);
+    GET "/v1/customers/{id}" => customers::retrieve_any(id);
+    POST "/v1/customers/{id}" => customers::update(id, customers::Update);
+    DELETE "/v1/customers/{id}" => customers::delete(id, customers::Delete);
+}

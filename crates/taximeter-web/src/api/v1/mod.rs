@@ -1,0 +1,26 @@
+//! `/v1`: forms in, JSON out.
+
+mod customers;
+mod invoices;
+mod meter_events;
+mod meters;
+mod prices;
+mod products;
+mod subscription_items;
+mod subscriptions;
+
+use crate::endpoint::Endpoint;
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    [
+        customers::endpoints(),
+        invoices::endpoints(),
+        meter_events::endpoints(),
+        meters::endpoints(),
+        prices::endpoints(),
+        products::endpoints(),
+        subscription_items::endpoints(),
+        subscriptions::endpoints(),
+    ]
+    .concat()
+}

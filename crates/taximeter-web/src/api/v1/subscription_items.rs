@@ -1,0 +1,11 @@
+//! `/v1/subscription_items`
+
+use taximeter_service::subscriptions::items;
+
+use crate::endpoint::endpoints;
+
+endpoints! { "subscription":
+    GET "/v1/subscription_items" => items::list(items::List);
+    GET "/v1/subscription_items/{id}" => items::retrieve(id);
+    POST "/v1/subscription_items/{id}" => items::update(id, items::Update);
+}

@@ -1,0 +1,241 @@
+//! What is the same for every endpoint of the control plane.
+//!
+//! Key → version → parameters → transaction → idempotency → verb → expansion → version → stored
+//! answer → commit. The answer to a write is kept under its idempotency key in the transaction of
+//! the write.
+
+use axum::extract::{FromRequestParts as _, RawPathParams, Request};
+use axum::http::header::HeaderName;
+use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::response::Response;
+use serde_json::Value;
+use taximeter_kernel::id::{Id, Request as RequestKind};
+use taximeter_kernel::time::Timestamp;
+use taximeter_service::ctx::{Caller, Ctx};
+use taximeter_service::error::{Error, Result};
+use taximeter_service::expand::{self, Expand};
+use taximeter_service::idempotency::{self, Fingerprint, Held, Stored};
+use taximeter_service::params::{Decode, Node, Path};
+use taximeter_service::version::{self, ApiVersion};
+
+use crate::app::App;
+use crate::auth::presented_key;
+use crate::endpoint::{Flavor, Spec};
+use crate::error;
+use crate::request::{json_response, params, read_body};
+
+/// The header that names a request so that a retry of it is recognised.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+const ORIGINAL_REQUEST: HeaderName = HeaderName::from_static("original-request");
+/// The header in which a client says what version of the API it speaks.
+pub(crate) const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
+
+/// A request with its caller known and its parameters parsed, but not yet typed.
+pub(crate) struct Admitted {
+    pub(crate) caller: Caller,
+    pub(crate) now: Timestamp,
+    pub(crate) params: Node,
+    pub(crate) fingerprint: Fingerprint,
+    id: String,
+    method: Method,
+}
+
+impl Admitted {
+    /// Lets a request in, or says why not.
+    pub(crate) async fn admit(app: &App, request: Request, spec: Spec) -> Result<Self> {
+        let (mut parts, body) = request.into_parts();
+        let now = app.now();
+        let presented = presented_key(&parts.headers)?;
+        let key = app.authenticator.authenticate(presented.as_deref(), now).await?;
+        key.require(spec.resource, spec.access)?;
+        let version = match header(&parts.headers, &STRIPE_VERSION)? {
+            Some(text) => ApiVersion::parse(&text)?,
+            None => ApiVersion::newest(),
+        };
+        let idempotency_key = match parts.method {
+            Method::POST => header(&parts.headers, &IDEMPOTENCY_KEY)?,
+            // v2 honours it on DELETE too; v1 gives it no effect there.
+            Method::DELETE if spec.flavor == Flavor::V2 => {
+                header(&parts.headers, &IDEMPOTENCY_KEY)?
+            }
+            _ => None,
+        };
+        if let Some(key) = &idempotency_key {
+            idempotency::check_key(key)?;
+        }
+        let body = read_body(body).await?;
+        let params = params(spec.flavor, &parts.headers, parts.uri.query(), &body)?;
+        let fingerprint = Fingerprint::of(parts.method.as_str(), parts.uri.path(), &params);
+        let id = path_id(&mut parts).await;
+        let request = parts.extensions.get::<Id<RequestKind>>().cloned();
+        let request = request.unwrap_or_else(|| Id::generate((app.services.entropy)()));
+        let caller =
+            Caller { scope: key.scope.clone(), key: key.key, version, request, idempotency_key };
+        Ok(Self { caller, now, params, fingerprint, id, method: parts.method })
+    }
+}
+
+/// The `{id}` of the path, percent-decoded; empty where the path has none.
+async fn path_id(parts: &mut axum::http::request::Parts) -> String {
+    match RawPathParams::from_request_parts(parts, &()).await {
+        Ok(params) => {
+            params.iter().find(|(name, _)| *name == "id").map_or("", |(_, id)| id).to_owned()
+        }
+        // A path whose escapes are no UTF-8 names nothing.
+        Err(_) => "\u{fffd}".to_owned(),
+    }
+}
+
+fn header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = value.to_str().map_err(|_| {
+        Error::invalid(format!("Invalid {name} header: only visible ASCII is accepted."))
+            .before_execution()
+    })?;
+    Ok(Some(text.to_owned()))
+}
+
+/// A request ready for its verb.
+pub(crate) struct Open<I> {
+    call: Call,
+    id: String,
+    input: I,
+}
+
+/// What is left to do once the verb has answered.
+pub(crate) struct Call {
+    app: App,
+    ctx: Ctx,
+    expand: Expand,
+    flavor: Flavor,
+    writes: bool,
+    kept: Option<Kept>,
+}
+
+/// Where the answer is to be kept.
+struct Kept {
+    key: String,
+    fingerprint: Fingerprint,
+    _held: Held,
+}
+
+impl<I: Decode> Open<I> {
+    /// Lets a request in and types its parameters. What comes back as an error is the response.
+    pub(crate) async fn open(app: App, request: Request, spec: Spec) -> Result<Self, Response> {
+        match Self::try_open(app, request, spec).await {
+            Ok(Ok(open)) => Ok(open),
+            Ok(Err(stored)) => Err(replay(stored)),
+            Err(error) => Err(error::response(&error, spec.flavor)),
+        }
+    }
+
+    async fn try_open(app: App, request: Request, spec: Spec) -> Result<Result<Self, Stored>> {
+        let mut admitted = Admitted::admit(&app, request, spec).await?;
+        let expand = Expand::take(&mut admitted.params).map_err(Error::before_execution)?;
+        let input = I::decode(Some(admitted.params), Path::ROOT).map_err(Error::before_execution)?;
+        let Admitted { caller, now, fingerprint, id, method, .. } = admitted;
+        let flavor = spec.flavor;
+        if method == Method::GET {
+            let ctx = Ctx::begin_read(&app.services, caller, now).await?;
+            let call = Call { app, ctx, expand, flavor, writes: false, kept: None };
+            return Ok(Ok(Self { call, id, input }));
+        }
+        let held = match &caller.idempotency_key {
+            Some(key) => Some(app.services.in_flight.hold(&caller.scope, key)?),
+            None => None,
+        };
+        let key = caller.idempotency_key.clone();
+        let mut ctx = Ctx::begin(&app.services, caller, now).await?;
+        let mut kept = None;
+        if let (Some(key), Some(held)) = (key, held) {
+            if let Some(stored) = idempotency::find(&mut ctx, &key, &fingerprint).await? {
+                return Ok(Err(stored));
+            }
+            kept = Some(Kept { key, fingerprint, _held: held });
+        }
+        let call = Call { app, ctx, expand, flavor, writes: true, kept };
+        Ok(Ok(Self { call, id, input }))
+    }
+
+    /// The call, the id in the path, and the input.
+    pub(crate) fn into_parts(self) -> (Call, String, I) {
+        (self.call, self.id, self.input)
+    }
+}
+
+impl Call {
+    /// What the verb works with.
+    pub(crate) const fn ctx(&mut self) -> &mut Ctx {
+        &mut self.ctx
+    }
+
+    /// Renders what the verb answered, keeps it, commits, responds.
+    pub(crate) async fn finish(self, answer: Result<Value>) -> Response {
+        let flavor = self.flavor;
+        match self.conclude(answer).await {
+            Ok((status, text)) => json_response(status, text),
+            Err(error) => error::response(&error, flavor),
+        }
+    }
+
+    async fn conclude(mut self, answer: Result<Value>) -> Result<(u16, String)> {
+        let rendered = match answer {
+            Ok(value) => self.render(value).await,
+            Err(error) => Err(error),
+        };
+        match rendered {
+            Ok(text) => {
+                if let Some(kept) = &self.kept {
+                    let Kept { key, fingerprint, .. } = kept;
+                    idempotency::keep(&mut self.ctx, key, fingerprint, 200, &text).await?;
+                }
+                if self.writes {
+                    self.ctx.commit().await?;
+                }
+                Ok((200, text))
+            }
+            Err(error) => self.fail(error).await,
+        }
+    }
+
+    /// Undoes the work. What execution itself decided is kept as the answer of its key.
+    async fn fail(self, error: Error) -> Result<(u16, String)> {
+        // A v2 request that failed may be run again under its key.
+        let (Some(kept), true, Flavor::V1) = (self.kept, error.is_outcome(), self.flavor) else {
+            return Err(error);
+        };
+        let (caller, now) = (self.ctx.caller.clone(), self.ctx.now);
+        drop(self.ctx);
+        let text = error::body(&error, self.flavor).to_string();
+        let status = error::status(&error, self.flavor);
+        let mut ctx = Ctx::begin(&self.app.services, caller, now).await?;
+        idempotency::keep(&mut ctx, &kept.key, &kept.fingerprint, status, &text).await?;
+        ctx.commit().await?;
+        Err(error)
+    }
+
+    async fn render(&mut self, mut value: Value) -> Result<String> {
+        let version = self.ctx.caller.version.clone();
+        version::imply_expansions(&mut self.expand, &value, &version);
+        value = expand::apply(&mut self.ctx, value, &self.expand).await?;
+        version::render(&mut value, &version);
+        serde_json::to_string_pretty(&value).map_err(Error::internal)
+    }
+}
+
+/// The answer that was given before, marked as such.
+fn replay(stored: Stored) -> Response {
+    let mut response = json_response(stored.status, stored.body);
+    mark_replayed(&mut response, Some(&stored.request));
+    response
+}
+
+/// Marks a response as one that was given before.
+pub(crate) fn mark_replayed(response: &mut Response, original: Option<&str>) {
+    let headers = response.headers_mut();
+    headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    if let Some(value) = original.and_then(|id| HeaderValue::from_str(id).ok()) {
+        headers.insert(ORIGINAL_REQUEST, value);
+    }
+}

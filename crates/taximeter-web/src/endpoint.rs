@@ -1,0 +1,171 @@
+//! The table of endpoints: what each takes, who may call it, which verb answers.
+
+use axum::http::Method;
+use axum::routing::MethodRouter;
+use serde_json::Value;
+use taximeter_service::api_keys::Access;
+use taximeter_service::page::List;
+use taximeter_service::params::Schema;
+
+use crate::app::App;
+
+/// Which of the two dialects of the API an endpoint speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavor {
+    /// Forms, `expand`, v1 errors.
+    V1,
+    /// JSON bodies, v2 errors.
+    V2,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// The HTTP method.
+    pub method: Method,
+    /// The path, `/v1/customers/{id}`.
+    pub path: &'static str,
+    /// The parameters it honours. Any other is refused.
+    pub schema: Schema,
+    /// What a restricted key needs permission for.
+    pub resource: &'static str,
+    pub(crate) handler: MethodRouter<App>,
+}
+
+/// What dispatching a request needs to know of its endpoint.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spec {
+    pub(crate) flavor: Flavor,
+    pub(crate) resource: &'static str,
+    pub(crate) access: Access,
+}
+
+/// Every endpoint of the API.
+#[must_use]
+pub fn endpoints() -> Vec<Endpoint> {
+    crate::api::endpoints()
+}
+
+/// What a verb returns, as JSON.
+pub(crate) trait Answer {
+    fn answer(self) -> Value;
+}
+
+impl Answer for Value {
+    fn answer(self) -> Value {
+        self
+    }
+}
+
+impl Answer for List {
+    fn answer(self) -> Value {
+        self.into()
+    }
+}
+
+macro_rules! answers {
+    ($($type:ty),* $(,)?) => {$(
+        impl Answer for $type {
+            fn answer(self) -> Value {
+                self.wire()
+            }
+        }
+    )*};
+}
+
+answers! {
+    taximeter_service::customers::Customer,
+    taximeter_service::invoices::Invoice,
+    taximeter_service::meters::Meter,
+    taximeter_service::prices::Price,
+    taximeter_service::products::Product,
+    taximeter_service::subscriptions::Subscription,
+    taximeter_service::subscriptions::Item,
+}
+
+/// Declares the endpoints of one resource:
+///
+/// ```text
+/// endpoints! { "customer":
+///     POST "/v1/customers" => customers::create(customers::Create);
+///     GET "/v1/customers/{id}" => customers::retrieve_any(id);
+/// }
+/// ```
+///
+/// `name(Input)` calls `name(ctx, input)`, `name(id)` calls `name(ctx, id)`, `name(id, Input)`
+/// calls `name(ctx, id, input)`. A GET reads in a snapshot; all else runs in a transaction.
+macro_rules! endpoints {
+    ($resource:literal: $( $method:ident $path:literal => $module:ident :: $verb:ident $args:tt; )*) => {
+        pub(super) fn endpoints() -> Vec<$crate::endpoint::Endpoint> {
+            vec![$( $crate::endpoint::endpoint!($resource, $method, $path, $module, $verb, $args) ),*]
+        }
+    };
+}
+
+macro_rules! endpoint {
+    ($resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, (id)) => {
+        $crate::endpoint::endpoint!(
+            @$method $resource, $path, taximeter_service::params::Nothing,
+            |ctx, id, _input| $module::$verb(ctx, &id)
+        )
+    };
+    ($resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, (id, $input:ty)) => {
+        $crate::endpoint::endpoint!(
+            @$method $resource, $path, $input,
+            |ctx, id, input| $module::$verb(ctx, &id, input)
+        )
+    };
+    ($resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, ($input:ty)) => {
+        $crate::endpoint::endpoint!(
+            @$method $resource, $path, $input,
+            |ctx, _id, input| $module::$verb(ctx, input)
+        )
+    };
+    (@GET $resource:literal, $path:literal, $input:ty, |$ctx:ident, $id:ident, $args:ident| $call:expr) => {
+        $crate::endpoint::endpoint!(
+            @@ GET, get, Read, $resource, $path, $input, |$ctx, $id, $args| $call
+        )
+    };
+    (@POST $resource:literal, $path:literal, $input:ty, |$ctx:ident, $id:ident, $args:ident| $call:expr) => {
+        $crate::endpoint::endpoint!(
+            @@ POST, post, Write, $resource, $path, $input, |$ctx, $id, $args| $call
+        )
+    };
+    (@DELETE $resource:literal, $path:literal, $input:ty, |$ctx:ident, $id:ident, $args:ident| $call:expr) => {
+        $crate::endpoint::endpoint!(
+            @@ DELETE, delete, Write, $resource, $path, $input, |$ctx, $id, $args| $call
+        )
+    };
+    (@@ $method:ident, $route:ident, $access:ident, $resource:literal, $path:literal, $input:ty,
+     |$ctx:ident, $id:ident, $args:ident| $call:expr) => {{
+        const SPEC: $crate::endpoint::Spec = $crate::endpoint::Spec {
+            flavor: $crate::endpoint::Flavor::V1,
+            resource: $resource,
+            access: taximeter_service::api_keys::Access::$access,
+        };
+        let handler = axum::routing::$route(
+            |axum::extract::State(app): axum::extract::State<$crate::app::App>,
+             request: axum::extract::Request| async move {
+                let open = $crate::dispatch::Open::<$input>::open(app, request, SPEC).await;
+                let (mut call, $id, $args) = match open {
+                    Ok(open) => open.into_parts(),
+                    Err(response) => return response,
+                };
+                let answer = {
+                    let $ctx = call.ctx();
+                    $call.await.map($crate::endpoint::Answer::answer)
+                };
+                call.finish(answer).await
+            },
+        );
+        $crate::endpoint::Endpoint {
+            method: axum::http::Method::$method,
+            path: $path,
+            schema: <$input as taximeter_service::params::Decode>::schema(),
+            resource: $resource,
+            handler,
+        }
+    }};
+}
+
+pub(crate) use {endpoint, endpoints};

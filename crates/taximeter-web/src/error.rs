@@ -1,0 +1,82 @@
+//! Errors as clients see them.
+
+use axum::response::Response;
+use serde_json::{Map, Value};
+use taximeter_service::error::{Error, Kind};
+
+use crate::endpoint::Flavor;
+use crate::request::json_response;
+
+/// The seconds a client should wait when we are busy.
+const RETRY_AFTER_S: &str = "1";
+
+/// The body of an error. Members that say nothing are left out, as Stripe does.
+pub(crate) fn body(error: &Error, flavor: Flavor) -> Value {
+    let mut members = Map::new();
+    if let Some(code) = error.code {
+        members.insert("code".into(), code.into());
+        if flavor == Flavor::V1 {
+            let page = code.replace('_', "-");
+            let url = format!("https://stripe.com/docs/error-codes/{page}");
+            members.insert("doc_url".into(), url.into());
+        }
+    } else if flavor == Flavor::V2 {
+        members.insert("code".into(), v2_code(error.kind).into());
+    }
+    members.insert("message".into(), error.message.clone().into());
+    if let Some(param) = &error.param {
+        let name = if flavor == Flavor::V1 { "param" } else { "invalid_param" };
+        members.insert(name.into(), param.clone().into());
+    }
+    members.insert("type".into(), error.kind.wire_type().into());
+    let mut body = Map::new();
+    body.insert("error".into(), Value::Object(members));
+    Value::Object(body)
+}
+
+/// v2 errors always have a code.
+const fn v2_code(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Authentication => "unauthorized",
+        Kind::Permission => "forbidden",
+        Kind::NotFound | Kind::UnknownRoute => "not_found",
+        Kind::IdempotencyMismatch | Kind::IdempotencyInFlight => "idempotency_error",
+        Kind::RateLimit => "rate_limit",
+        Kind::Internal | Kind::Unavailable => "internal_error",
+        Kind::InvalidRequest | Kind::Card | Kind::Conflict | Kind::TooLarge => "invalid_request",
+    }
+}
+
+/// The status of an error. v2 answers a reused idempotency key with 409 where v1 has 400.
+pub(crate) const fn status(error: &Error, flavor: Flavor) -> u16 {
+    match (error.kind, flavor) {
+        (Kind::IdempotencyMismatch, Flavor::V2) => 409,
+        (kind, _) => kind.status(),
+    }
+}
+
+/// The response to a request that failed, logged when it is our fault.
+pub(crate) fn response(error: &Error, flavor: Flavor) -> Response {
+    if matches!(error.kind, Kind::Internal | Kind::Unavailable) {
+        tracing::error!(error = %chain(error), "request failed");
+    }
+    let text = body(error, flavor).to_string();
+    let mut response = json_response(status(error, flavor), text);
+    if matches!(error.kind, Kind::RateLimit | Kind::Unavailable) {
+        let value = axum::http::HeaderValue::from_static(RETRY_AFTER_S);
+        response.headers_mut().insert(axum::http::header::RETRY_AFTER, value);
+    }
+    response
+}
+
+/// An error and what lies under it, in one line.
+fn chain(error: &Error) -> String {
+    let mut text = error.message.clone();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
