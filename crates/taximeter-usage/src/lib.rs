@@ -4,22 +4,34 @@
 //! against the state (is it new?), then written and synced, then applied to the state, then
 //! answered. So what was acknowledged is durable, is counted once, and is in the next read; and a
 //! restart, which applies the log again, comes to the same state.
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 #![warn(
     clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
     clippy::integer_division,
     clippy::wildcard_enum_match_arm,
     missing_docs
 )]
 
+mod codec;
+mod commit;
+mod engine;
 mod error;
 mod event;
+mod log;
+mod lookup;
+mod queue;
+mod record;
+mod shard;
+mod state;
 
+pub use engine::{Engine, Options};
 pub use error::{AppendError, OpenError, ReadError};
 pub use event::{
     Appended, Cancel, Cancelled, Event, EventQuery, Grain, NewEvent, REQUEST_KEY_KEPT_S,
     RequestKey, Series,
 };
+pub use queue::BATCH_EVENTS_MAX;
+pub use shard::EVENT_BYTES_MAX;
 
 /// The most events that one [`Engine::events`] returns.
 pub const EVENTS_PER_READ_MAX: usize = 1_000;

@@ -1,0 +1,226 @@
+//! A frame: the records of one group commit under one checksum.
+//!
+//! ```text
+//! magic 4 | payload bytes 4 | first seq 8 | records 4 | kind 1 | version 1 | 0 0 | checksum 8 | payload
+//! ```
+//! Numbers are little-endian. The checksum is XXH3-64 over all that stands before it and the
+//! payload. The payload is each record behind its length; the records' places in the order follow
+//! one another from the first.
+
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::codec::{Malformed, Reader, put_length};
+
+/// The most bytes of records in one frame.
+pub(crate) const FRAME_PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The bytes before the payload.
+pub(crate) const FRAME_HEADER_BYTES: usize = 32;
+/// The most bytes that a record's length takes in front of it.
+pub(crate) const RECORD_LENGTH_BYTES_MAX: usize = 5;
+
+const MAGIC: [u8; 4] = *b"TXFR";
+const CHECKED_BYTES: usize = 24;
+const VERSION: u8 = 1;
+
+/// What a frame is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FrameKind {
+    /// It holds what one group commit recorded.
+    Records,
+    /// It holds nothing. What stands before it was synced and read back, so if a frame before it is
+    /// damaged, that is no write cut short by a crash.
+    Mark,
+}
+
+impl FrameKind {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Records => 1,
+            Self::Mark => 2,
+        }
+    }
+
+    fn parse(byte: u8) -> Option<Self> {
+        [Self::Records, Self::Mark].into_iter().find(|kind| kind.byte() == byte)
+    }
+}
+
+/// Why bytes are no frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FrameFault {
+    /// They were changed or cut short since they were written, or never were a frame.
+    Damaged(&'static str),
+    /// They are as written, by a version that knows more.
+    UnknownFormat(u8),
+}
+
+/// A frame whose checksum is right.
+#[derive(Debug)]
+pub(crate) struct Frame<'a> {
+    pub(crate) kind: FrameKind,
+    pub(crate) first_seq: u64,
+    pub(crate) records: u32,
+    /// Header and payload.
+    pub(crate) bytes: usize,
+    payload: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// Reads the frame at the start of `bytes`.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, FrameFault> {
+        const SHORT: FrameFault = FrameFault::Damaged("frame is cut short");
+        let mut reader = Reader::new(bytes);
+        let checked = reader.bytes(CHECKED_BYTES).map_err(|Malformed| SHORT)?;
+        let checksum = u64::from_le_bytes(reader.array().map_err(|Malformed| SHORT)?);
+        let mut header = Reader::new(checked);
+        let field = FrameFault::Damaged("frame header is unreadable");
+        let magic: [u8; 4] = header.array().map_err(|Malformed| field)?;
+        if magic != MAGIC {
+            return Err(FrameFault::Damaged("no frame begins here"));
+        }
+        let payload_bytes = u32::from_le_bytes(header.array().map_err(|Malformed| field)?);
+        let first_seq = u64::from_le_bytes(header.array().map_err(|Malformed| field)?);
+        let records = u32::from_le_bytes(header.array().map_err(|Malformed| field)?);
+        let [kind, version, ..]: [u8; 4] = header.array().map_err(|Malformed| field)?;
+        let length = usize::try_from(payload_bytes).unwrap_or(usize::MAX);
+        if length > FRAME_PAYLOAD_BYTES_MAX {
+            return Err(FrameFault::Damaged("frame length is beyond the limit"));
+        }
+        let payload = reader.bytes(length).map_err(|Malformed| SHORT)?;
+        if checksum_of(checked, payload) != checksum {
+            return Err(FrameFault::Damaged("frame checksum does not match"));
+        }
+        let kind = match (version, FrameKind::parse(kind)) {
+            (VERSION, Some(kind)) => kind,
+            (VERSION, None) => return Err(FrameFault::UnknownFormat(kind)),
+            (newer, _) => return Err(FrameFault::UnknownFormat(newer)),
+        };
+        let bytes = FRAME_HEADER_BYTES.saturating_add(length);
+        Ok(Self { kind, first_seq, records, bytes, payload })
+    }
+
+    /// The bytes of each record, in order.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Result<&'a [u8], Malformed>> + use<'a> {
+        let mut reader = Reader::new(self.payload);
+        std::iter::from_fn(move || {
+            (!reader.is_empty()).then(|| reader.length().and_then(|length| reader.bytes(length)))
+        })
+    }
+}
+
+fn checksum_of(header: &[u8], payload: &[u8]) -> u64 {
+    let mut hasher = Xxh3::new();
+    hasher.update(header);
+    hasher.update(payload);
+    hasher.digest()
+}
+
+/// A frame being written. The buffer is used again for the next one.
+#[derive(Debug, Default)]
+pub(crate) struct FrameBuffer {
+    bytes: Vec<u8>,
+    records: u32,
+}
+
+impl FrameBuffer {
+    /// Forgets what it holds.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.resize(FRAME_HEADER_BYTES, 0);
+        self.records = 0;
+    }
+
+    pub(crate) fn push(&mut self, record: &[u8]) {
+        put_length(&mut self.bytes, record.len());
+        self.bytes.extend_from_slice(record);
+        self.records = self.records.saturating_add(1);
+    }
+
+    pub(crate) fn records(&self) -> u32 {
+        self.records
+    }
+
+    /// Fills in the header and gives the finished frame; `None` when it holds more than
+    /// [`FRAME_PAYLOAD_BYTES_MAX`].
+    pub(crate) fn finish(&mut self, kind: FrameKind, first_seq: u64) -> Option<&[u8]> {
+        let (header, payload) = self.bytes.split_at_mut_checked(FRAME_HEADER_BYTES)?;
+        if payload.len() > FRAME_PAYLOAD_BYTES_MAX {
+            return None;
+        }
+        let mut checked = Vec::with_capacity(FRAME_HEADER_BYTES);
+        checked.extend_from_slice(&MAGIC);
+        checked.extend_from_slice(&u32::try_from(payload.len()).ok()?.to_le_bytes());
+        checked.extend_from_slice(&first_seq.to_le_bytes());
+        checked.extend_from_slice(&self.records.to_le_bytes());
+        checked.extend_from_slice(&[kind.byte(), VERSION, 0, 0]);
+        let checksum = checksum_of(&checked, payload);
+        checked.extend_from_slice(&checksum.to_le_bytes());
+        header.copy_from_slice(&checked);
+        Some(&self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frame(records: &[&[u8]]) -> Vec<u8> {
+        let mut buffer = FrameBuffer::default();
+        buffer.clear();
+        for record in records {
+            buffer.push(record);
+        }
+        buffer.finish(FrameKind::Records, 7).unwrap().to_vec()
+    }
+
+    #[test]
+    fn a_frame_reads_back_as_it_was_written() {
+        let bytes = frame(&[b"one", b"", b"three"]);
+        let frame = Frame::parse(&bytes).unwrap();
+        assert_eq!((frame.kind, frame.first_seq, frame.records), (FrameKind::Records, 7, 3));
+        assert_eq!(frame.bytes, bytes.len());
+        let records: Result<Vec<&[u8]>, Malformed> = frame.records().collect();
+        assert_eq!(records.unwrap(), [b"one".as_slice(), b"", b"three"]);
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_detected() {
+        let bytes = frame(&[b"one", b"three"]);
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1 << bit;
+                let fault = Frame::parse(&flipped).unwrap_err();
+                assert!(matches!(fault, FrameFault::Damaged(_)), "{at}.{bit}: {fault:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_cut_short_anywhere_is_detected() {
+        let bytes = frame(&[b"one", b"three"]);
+        for length in 0..bytes.len() {
+            assert!(Frame::parse(&bytes[..length]).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_frame_of_a_newer_version_is_told_from_a_damaged_one() {
+        let mut bytes = frame(&[b"one"]);
+        bytes[21] = 2;
+        let checksum = checksum_of(&bytes[..24], &bytes[32..]);
+        bytes[24..32].copy_from_slice(&checksum.to_le_bytes());
+        assert_eq!(Frame::parse(&bytes).unwrap_err(), FrameFault::UnknownFormat(2));
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_random_bytes_never_panics(tail in prop::collection::vec(any::<u8>(), 0..200)) {
+            Frame::parse(&tail).ok();
+            let mut with_magic = MAGIC.to_vec();
+            with_magic.extend_from_slice(&tail);
+            Frame::parse(&with_magic).ok();
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The log of a shard: segment files of checksummed frames, written by one thread.
+
+pub(crate) mod disk;
+pub(crate) mod frame;
+pub(crate) mod reader;
+pub(crate) mod recover;
+pub(crate) mod segment;
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::OpenError;
+use disk::Disk;
+use frame::{FRAME_HEADER_BYTES, FrameBuffer, FrameKind};
+use reader::{FramePlace, LogReader};
+use recover::{Apply, Recovered, recover};
+use segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
+
+/// The end of the log, where it grows.
+#[derive(Debug)]
+pub(crate) struct Log {
+    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    reader: Arc<LogReader>,
+    segment_bytes: u64,
+    active: Active,
+    next_seq: u64,
+    /// Whether the last frame is a mark, or there is none.
+    marked: bool,
+}
+
+/// The segment that is being filled.
+#[derive(Debug)]
+struct Active {
+    number: u32,
+    file: File,
+    /// Where the next frame goes.
+    end: u64,
+    /// How many bytes are reserved.
+    bytes: u64,
+}
+
+impl Log {
+    /// Opens the log in `dir`, creating it where there is none, and gives every record that it
+    /// holds to `apply`.
+    pub(crate) fn open(
+        dir: &Path,
+        segment_bytes: u64,
+        disk: Arc<dyn Disk>,
+        apply: &mut Apply<'_>,
+    ) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Io { path: dir.to_owned(), source };
+        create_dir(dir, disk.as_ref()).map_err(failed)?;
+        let reader = Arc::new(LogReader::new(dir.to_owned()));
+        let recovered = recover(dir, &reader, disk.as_ref(), apply)?;
+        let active = match recovered.segment {
+            Some(number) => Active::open(dir, number, recovered, segment_bytes, disk.as_ref()),
+            None => {
+                let header = SegmentHeader { number: 0, first_seq: recovered.next_seq };
+                Active::create(dir, header, segment_bytes, disk.as_ref())
+            }
+        };
+        let Recovered { next_seq, marked, .. } = recovered;
+        let dir = dir.to_owned();
+        let mut log = Self {
+            reader,
+            segment_bytes,
+            active: active.map_err(failed)?,
+            next_seq,
+            marked,
+            disk,
+            dir,
+        };
+        log.mark().map_err(|source| OpenError::Io { path: log.dir.clone(), source })?;
+        Ok(log)
+    }
+
+    pub(crate) fn reader(&self) -> Arc<LogReader> {
+        Arc::clone(&self.reader)
+    }
+
+    /// Writes the records in `buffer` as the next frame and returns once they are durable. After an
+    /// error nobody knows what the disk holds: the log must not be written to again.
+    pub(crate) fn append(&mut self, buffer: &mut FrameBuffer) -> io::Result<()> {
+        let first_seq = self.next_seq;
+        let place = self.write(buffer, FrameKind::Records)?;
+        self.next_seq = first_seq.saturating_add(buffer.records().into());
+        self.marked = false;
+        self.reader.publish(place);
+        Ok(())
+    }
+
+    /// Marks that all that was written so far is durable and whole.
+    pub(crate) fn mark(&mut self) -> io::Result<()> {
+        if !self.marked {
+            let mut nothing = FrameBuffer::default();
+            nothing.clear();
+            self.write(&mut nothing, FrameKind::Mark)?;
+            self.marked = true;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, buffer: &mut FrameBuffer, kind: FrameKind) -> io::Result<FramePlace> {
+        let first_seq = self.next_seq;
+        let frame = buffer
+            .finish(kind, first_seq)
+            .ok_or_else(|| io::Error::other("a frame outgrew its limit"))?;
+        let too_large = |_| io::Error::other("a segment outgrew its limit");
+        let bytes = u32::try_from(frame.len()).map_err(too_large)?;
+        let end = self.active.end.saturating_add(bytes.into());
+        if end > self.active.bytes {
+            self.roll(u64::from(bytes))?;
+        }
+        let active = &mut self.active;
+        self.disk.write_all_at(&active.file, frame, active.end)?;
+        self.disk.sync_data(&active.file)?;
+        let place = FramePlace { first_seq, segment: active.number, bytes, offset: active.end };
+        active.end = active.end.saturating_add(bytes.into());
+        Ok(place)
+    }
+
+    /// Seals the active segment and begins one that has room for a frame of `frame_bytes`.
+    fn roll(&mut self, frame_bytes: u64) -> io::Result<()> {
+        // Only the last segment may end in zeros, so this one is cut before there is a next.
+        self.active.file.set_len(self.active.end)?;
+        self.disk.sync_all(&self.active.file)?;
+        let number = self
+            .active
+            .number
+            .checked_add(1)
+            .ok_or_else(|| io::Error::other("the numbers of segments are used up"))?;
+        let header = SegmentHeader { number, first_seq: self.next_seq };
+        let bytes = self.segment_bytes.max(frame_bytes.saturating_add(HEADERS_BYTES));
+        self.active = Active::create(&self.dir, header, bytes, self.disk.as_ref())?;
+        Ok(())
+    }
+}
+
+/// More than the header of a segment and of a frame take.
+const HEADERS_BYTES: u64 = 64;
+const _: () = assert!(SEGMENT_HEADER_BYTES + FRAME_HEADER_BYTES <= 64);
+
+impl Active {
+    fn create(dir: &Path, header: SegmentHeader, bytes: u64, disk: &dyn Disk) -> io::Result<Self> {
+        let bytes = bytes.max(HEADERS_BYTES);
+        let file = segment::create(dir, header, bytes, disk)?;
+        let end = u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or(HEADERS_BYTES);
+        Ok(Self { number: header.number, file, end, bytes })
+    }
+
+    fn open(
+        dir: &Path,
+        number: u32,
+        recovered: Recovered,
+        bytes: u64,
+        disk: &dyn Disk,
+    ) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(segment::path(dir, number))?;
+        let bytes = bytes.max(recovered.end).max(file.metadata()?.len());
+        disk.allocate(&file, bytes)?;
+        disk.sync_all(&file)?;
+        Ok(Self { number, file, end: recovered.end, bytes })
+    }
+}
+
+/// Creates `dir` and makes its name durable.
+fn create_dir(dir: &Path, disk: &dyn Disk) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    match dir.parent() {
+        Some(parent) => disk.sync_all(&File::open(parent)?),
+        None => Ok(()),
+    }
+}
