@@ -1,6 +1,5 @@
 """Refusals: each raises the class that the SDK documents, with its status, code and param."""
 
-from shared.server import SECRET_KEY
 from shared.suite import equal, true
 from stripe import AuthenticationError, PermissionError
 
@@ -14,19 +13,28 @@ def a_wrong_key_is_an_authentication_error(w) -> None:
     true(error.user_message.endswith("wxyz") and "Nobody" not in error.user_message, error.user_message)
 
 
-def a_key_of_live_mode_does_not_open_test_mode(w) -> None:
-    live = w.clients.new(SECRET_KEY.replace("sk_test_", "sk_live_"))
-    refused(live.v1.customers.list, status=401, error=AuthenticationError)
-
-
 def a_publishable_key_is_a_permission_error(w) -> None:
-    browser = w.clients.new(SECRET_KEY.replace("sk_test_", "pk_test_"))
-    refused(browser.v1.customers.create, {"name": "Eve"}, status=403, code=ANY, error=PermissionError)
+    browser = w.clients.new(w.server.key("--test", "--kind", "publishable"))
+    refused(browser.v1.customers.list, status=403, code="secret_key_required", error=PermissionError)
 
 
-def a_restricted_key_is_a_permission_error(w) -> None:
-    restricted = w.clients.new(SECRET_KEY.replace("sk_test_", "rk_test_"))
-    refused(restricted.v1.customers.create, {"name": "Eve"}, status=403, code=ANY, error=PermissionError)
+def a_restricted_key_reads_what_it_may_and_nothing_else(w) -> None:
+    reader = w.clients.new(w.server.key("--test", "--kind", "restricted", "--allow", "customer=read"))
+    equal(reader.v1.customers.retrieve(w.customer.id).name, "John Doe", "name")
+    error = refused(reader.v1.customers.create, {"name": "Eve"}, status=403, error=PermissionError)
+    true("rak_customer_write" in error.user_message, error.user_message)
+    refused(reader.v1.prices.list, status=403, error=PermissionError)
+
+
+def live_mode_and_test_mode_do_not_see_each_other(w) -> None:
+    live = w.clients.new(w.server.key("--live"))
+    customer = live.v1.customers.create({"name": "Paying"})
+    equal((customer.livemode, [each.id for each in live.v1.customers.list().data]), (True, [customer.id]), "live mode")
+    missing = {"status": 404, "code": "resource_missing", "param": "id"}
+    error = refused(live.v1.customers.retrieve, w.customer.id, **missing)
+    true("exists in test mode, but a live mode key was used" in error.user_message, error.user_message)
+    error = refused(w.client.v1.customers.retrieve, customer.id, **missing)
+    true("exists in live mode, but a test mode key was used" in error.user_message, error.user_message)
 
 
 def an_unknown_id_in_the_path_is_not_found(w) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 SECRET_KEY = "sk_test_Hypernian0123456789Guide"
 READY_WITHIN_S = 20
 STOPPED_WITHIN_S = 20
+KEY = re.compile(r"\b[srp]k_(test|live)_[A-Za-z0-9]{20,}\b")
 ADDRESS = re.compile(r"http://127\.0\.0\.1:([1-9][0-9]*)")
 
 
@@ -32,16 +33,12 @@ class Server:
 
     def start(self) -> None:
         """Starts the process and returns when `/readyz` answers 200."""
-        command = [self._bin, "serve", "--listen", f"127.0.0.1:{self._port}"]
-        command += ["--data-dir", str(self._data), "--secret-key", SECRET_KEY]
-        if database_url := os.environ.get("TAXIMETER_SUITE_DATABASE_URL"):
-            command += ["--database-url", database_url]
-        # The server reads TAXIMETER_* as settings; whoever runs the suite must not configure it by accident.
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("TAXIMETER_")}
+        listen = f"127.0.0.1:{self._port}"
+        command = [self._bin, "serve", *self._store(), "--listen", listen, "--secret-key", SECRET_KEY]
         started_at = self._output.stat().st_size if self._output.exists() else 0
         with self._output.open("ab") as output:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=_environment()
             )
         deadline = time.monotonic() + READY_WITHIN_S
         while not self._ready(started_at):
@@ -74,9 +71,21 @@ class Server:
             process.kill()
             process.wait()
 
+    def key(self, *flags: str) -> str:
+        """Makes another key beside the running server, as its owner would: `taximeter keys create <flags>`."""
+        command = [self._bin, "keys", "create", *self._store(), *flags]
+        made = subprocess.run(command, capture_output=True, env=_environment(), text=True, timeout=60)
+        if made.returncode != 0 or not (key := KEY.search(made.stdout)):
+            raise AssertionError(f"`keys create` ended with {made.returncode}: {made.stdout}{made.stderr}")
+        return key.group()
+
     def tail(self) -> str:
         """The last lines that the process printed."""
         return "\n".join(self._output.read_text(errors="replace").splitlines()[-30:])
+
+    def _store(self) -> list[str]:
+        database_url = os.environ.get("TAXIMETER_SUITE_DATABASE_URL")
+        return ["--data-dir", str(self._data)] + (["--database-url", database_url] if database_url else [])
 
     def _ready(self, started_at: int) -> bool:
         if self._port == 0:
@@ -90,3 +99,8 @@ class Server:
                 return answer.status == 200
         except (urllib.error.URLError, OSError):
             return False
+
+
+def _environment() -> dict[str, str]:
+    # The binary reads TAXIMETER_* as settings; whoever runs the suite must not configure it by accident.
+    return {name: value for name, value in os.environ.items() if not name.startswith("TAXIMETER_")}

@@ -72,7 +72,7 @@ class Suite:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             print(f"FAILED  {sentence}: {reason}", flush=True)
             where = traceback.extract_tb(error.__traceback__)
-            print("".join(traceback.format_list(where[1:])), file=sys.stderr, end="", flush=True)
+            print("".join(traceback.format_list(where[-2:])), file=sys.stderr, end="", flush=True)
             return False
         self._passed += 1
         print(f"passed  {sentence}", flush=True)
