@@ -67,7 +67,31 @@ pub enum Unfit {
     Value(Cause),
 }
 
-/// A type that is read from one cell.
+impl Unfit {
+    /// Wraps why a value of the right type is none of ours: `text.parse().map_err(Unfit::value)`.
+    pub fn value(error: impl Into<Cause>) -> Self {
+        Self::Value(error.into())
+    }
+}
+
+/// A type that is read from one cell. The crates above have it for what they store as text:
+///
+/// ```
+/// # use taximeter_db::{Cell, Unfit, Value};
+/// enum Status { Draft, Open }
+///
+/// impl Cell for Status {
+///     const WANTED: &'static str = "an invoice status";
+///
+///     fn from_value(value: Value) -> Result<Self, Unfit> {
+///         match String::from_value(value)?.as_str() {
+///             "draft" => Ok(Self::Draft),
+///             "open" => Ok(Self::Open),
+///             other => Err(Unfit::value(format!("unknown status `{other}`"))),
+///         }
+///     }
+/// }
+/// ```
 pub trait Cell: Sized {
     /// What the type is called in errors.
     const WANTED: &'static str;
@@ -158,22 +182,18 @@ macro_rules! cells {
     )*};
 }
 
-fn unfit(error: impl Into<Cause>) -> Unfit {
-    Unfit::Value(error.into())
-}
-
 cells! {
-    [] i32, "a 32-bit integer", |n: i64| n.try_into().map_err(unfit);
-    [] i16, "a 16-bit integer", |n: i64| n.try_into().map_err(unfit);
-    [] u64, "an unsigned integer", |n: i64| n.try_into().map_err(unfit);
-    [] u32, "an unsigned 32-bit integer", |n: i64| n.try_into().map_err(unfit);
-    [] u16, "an unsigned 16-bit integer", |n: i64| n.try_into().map_err(unfit);
-    [] u8, "an unsigned 8-bit integer", |n: i64| n.try_into().map_err(unfit);
-    [] usize, "a size", |n: i64| n.try_into().map_err(unfit);
+    [] i32, "a 32-bit integer", |n: i64| n.try_into().map_err(Unfit::value);
+    [] i16, "a 16-bit integer", |n: i64| n.try_into().map_err(Unfit::value);
+    [] u64, "an unsigned integer", |n: i64| n.try_into().map_err(Unfit::value);
+    [] u32, "an unsigned 32-bit integer", |n: i64| n.try_into().map_err(Unfit::value);
+    [] u16, "an unsigned 16-bit integer", |n: i64| n.try_into().map_err(Unfit::value);
+    [] u8, "an unsigned 8-bit integer", |n: i64| n.try_into().map_err(Unfit::value);
+    [] usize, "a size", |n: i64| n.try_into().map_err(Unfit::value);
     [] Timestamp, "an instant", |seconds: i64| Ok(Self(seconds));
-    [] Decimal, "a decimal number", |text: String| text.parse().map_err(unfit);
+    [] Decimal, "a decimal number", |text: String| text.parse().map_err(Unfit::value);
     [] Mode, "a mode", |livemode: bool| Ok(Self::from_live(livemode));
-    [K: taximeter_kernel::id::Kind] Id<K>, "an id", |text: String| Self::parse(&text).map_err(unfit);
+    [K: taximeter_kernel::id::Kind] Id<K>, "an id", |text: String| Self::parse(&text).map_err(Unfit::value);
 }
 
 /// One row of a result.

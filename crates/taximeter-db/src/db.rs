@@ -95,8 +95,8 @@ impl Db {
                 Ok(Tx::sqlite(tx.map_err(sqlite::plain_error)?, Access::Write))
             }
             Pools::Postgres(pool) => {
-                let tx = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await;
-                Ok(Tx::postgres(tx.map_err(postgres::error)?, Access::Write))
+                let statement = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+                Ok(Tx::postgres(postgres::begin(pool, statement).await?, Access::Write))
             }
         }
     }
@@ -113,8 +113,8 @@ impl Db {
                 Ok(Tx::sqlite(tx.map_err(sqlite::plain_error)?, Access::Read))
             }
             Pools::Postgres(pool) => {
-                let tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
-                Ok(Tx::postgres(tx.map_err(postgres::error)?, Access::Read))
+                let statement = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                Ok(Tx::postgres(postgres::begin(pool, statement).await?, Access::Read))
             }
         }
     }

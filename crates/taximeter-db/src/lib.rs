@@ -31,6 +31,8 @@
 //! - `CAST(SUM(x) AS BIGINT)`, with `COALESCE(.., 0)` where no row is a sum of 0.
 //! - `ORDER BY` always, over columns without NULL (or with `NULLS LAST`); `LIMIT` always.
 //! - No arithmetic that can overflow: numbers are the kernel's business.
+//! - Constraints that verbs tell apart must not be violated by the same row: which of two is reported
+//!   differs.
 //! - `LIKE` patterns name their escape: `LIKE $1 ESCAPE '\'`. `LIKE` minds case on both.
 //! - `INSERT .. ON CONFLICT DO NOTHING` where a conflict is expected: an error ends the transaction
 //!   (see [`Tx`]).
@@ -50,7 +52,7 @@ pub mod testing;
 mod tx;
 
 pub use arg::{Arg, Bind};
-pub use cells::{Cell, Cells, Row, Value};
+pub use cells::{Cell, Cells, Row, Unfit, Value};
 pub use db::{Column, Db, Kind};
 pub use error::{Cause, DbError};
 pub use migrate::{Applied, Migration, MigrationError, migration_faults};

@@ -373,3 +373,75 @@ fn tokens(statement: &str) -> Vec<String> {
 fn in_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '$'
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_faults(sql: &str, expected: &[&str]) {
+        let faults = migration_faults(sql);
+        assert_eq!(faults.len(), expected.len(), "{sql}: {faults:?}");
+        for (fault, part) in faults.iter().zip(expected) {
+            assert!(fault.contains(part), "{fault} does not name {part}");
+        }
+    }
+
+    #[test]
+    fn bare_types_and_unknown_words_are_faults() {
+        check_faults("CREATE TABLE t (a {int} NOT NULL, b {text}) {strict};", &[]);
+        check_faults("create table t (a bigint) {strict};", &["bigint"]);
+        check_faults("CREATE TABLE t (a INTEGER, b BOOLEAN) {strict}", &["INTEGER", "BOOLEAN"]);
+        check_faults("ALTER TABLE t ADD COLUMN a TEXT;", &["TEXT"]);
+        check_faults("CREATE TABLE t (a {integer}) {strict};", &["{integer}"]);
+        check_faults("CREATE TABLE t (a {int} DEFAULT $$7$$) {strict};", &["$"]);
+        check_faults("CREATE TRIGGER t AFTER INSERT ON u BEGIN SELECT 7; END;", &["TRIGGER"]);
+    }
+
+    #[test]
+    fn a_table_must_be_strict() {
+        check_faults("CREATE TABLE t (a {int});", &["{strict}"]);
+        check_faults("CREATE TABLE t (a {int}) STRICT;", &["STRICT", "{strict}"]);
+        check_faults("CREATE INDEX t_a ON t (a);", &[]);
+    }
+
+    #[test]
+    fn a_column_may_be_called_like_a_type() {
+        check_faults("CREATE TABLE t (date {int}, text {text}, PRIMARY KEY (date)) {strict};", &[]);
+        check_faults("ALTER TABLE t ADD COLUMN time {int};", &[]);
+        check_faults("CREATE INDEX t_date ON t (date, text);", &[]);
+    }
+
+    #[test]
+    fn quoted_text_and_comments_are_not_looked_at() {
+        check_faults("-- BIGINT; {nothing}\nCREATE INDEX a ON t (b); /* TEXT */", &[]);
+        check_faults("INSERT INTO t (a) VALUES ('x BIGINT {y}');", &[]);
+    }
+
+    #[test]
+    fn names_that_sqlite_forgets_are_faults() {
+        check_faults("CREATE TABLE t (a {int}, CONSTRAINT c UNIQUE (a)) {strict};", &["`c`"]);
+        check_faults("CREATE TABLE t (a {int} CONSTRAINT c PRIMARY KEY) {strict};", &["`c`"]);
+        check_faults("CREATE TABLE t (a {int} CONSTRAINT c CHECK (a > 7)) {strict};", &[]);
+    }
+
+    #[test]
+    fn words_are_spelled_for_each_database_and_only_in_code() {
+        let sql = "CREATE TABLE t (a {text} DEFAULT '{int}', b {bool}) {strict}";
+        assert_eq!(
+            spelled(sql, Kind::Sqlite),
+            "CREATE TABLE t (a TEXT DEFAULT '{int}', b INTEGER) STRICT"
+        );
+        assert_eq!(
+            spelled(sql, Kind::Postgres),
+            "CREATE TABLE t (a TEXT COLLATE \"C\" DEFAULT '{int}', b BOOLEAN) "
+        );
+    }
+
+    #[test]
+    fn a_checksum_is_sha_256() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(checksum(""), empty);
+        assert_eq!(checksum("a\r\nb"), checksum("a\nb"));
+        assert_ne!(checksum("a"), checksum("b"));
+    }
+}

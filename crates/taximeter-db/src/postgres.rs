@@ -7,7 +7,10 @@ use sqlx::postgres::{
     PgArguments, PgConnectOptions, PgConnection, PgDatabaseError, PgPoolOptions, PgQueryResult,
     PgRow,
 };
-use sqlx::{Arguments as _, Decode, PgPool, Postgres, Row as _, TypeInfo as _, ValueRef as _};
+use sqlx::{
+    Arguments as _, Connection as _, Decode, PgPool, Postgres, Row as _, Transaction,
+    TypeInfo as _, ValueRef as _,
+};
 use sqlx::{AssertSqlSafe, SqlStr};
 
 use crate::arg::Arg;
@@ -37,6 +40,9 @@ pub(crate) async fn open(url: &str) -> Result<PgPool, DbError> {
     if options.get_application_name().is_none() {
         options = options.application_name("taximeter");
     }
+    let mut first = refuse_unreachable(&options).await?;
+    refuse_unfit(&mut first).await?;
+    first.close().await.map_err(error)?;
     let limits = format!(
         "SET lock_timeout = {}; SET statement_timeout = {}; \
          SET idle_in_transaction_session_timeout = {}",
@@ -53,21 +59,28 @@ pub(crate) async fn open(url: &str) -> Result<PgPool, DbError> {
                 sqlx::raw_sql(AssertSqlSafe(limits)).execute(connection).await.map(drop)
             })
         })
-        .connect_with(options)
-        .await
-        .map_err(error)?;
-    refuse_unfit(&pool).await?;
+        .connect_lazy_with(options);
     Ok(pool)
 }
 
-async fn refuse_unfit(pool: &PgPool) -> Result<(), DbError> {
+/// Connects once, before there is a pool: a pool would try again and again, and in the end not say
+/// what was wrong.
+async fn refuse_unreachable(options: &PgConnectOptions) -> Result<PgConnection, DbError> {
+    let connecting = PgConnection::connect_with(options);
+    match tokio::time::timeout(CONNECTION_WAIT, connecting).await {
+        Ok(connection) => connection.map_err(error),
+        Err(elapsed) => Err(DbError::Connection { source: elapsed.into() }),
+    }
+}
+
+async fn refuse_unfit(connection: &mut PgConnection) -> Result<(), DbError> {
     let row = sqlx::query(
         "SELECT CAST(current_setting('server_version_num') AS BIGINT) AS version, \
          current_setting('server_encoding') AS encoding, \
          current_setting('fsync') AS fsync, \
          current_setting('synchronous_commit') AS synchronous_commit",
     )
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await
     .map_err(error)?;
     let text = |name| row.try_get::<String, _>(name).map_err(error);
@@ -87,6 +100,21 @@ async fn refuse_unfit(pool: &PgPool) -> Result<(), DbError> {
         }
     }
     Ok(())
+}
+
+/// Begins a transaction, in a task of its own: the driver, when its BEGIN is abandoned half-way,
+/// returns the connection to the pool with the transaction open. The task ends what it began, and
+/// drops it if nobody waits any more.
+pub(crate) async fn begin(
+    pool: &PgPool,
+    statement: &'static str,
+) -> Result<Transaction<'static, Postgres>, DbError> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    match begun.await {
+        Ok(begun) => begun.map_err(error),
+        Err(ended) => Err(DbError::Connection { source: ended.into() }),
+    }
 }
 
 fn arguments(args: Vec<Arg>) -> Result<PgArguments, DbError> {

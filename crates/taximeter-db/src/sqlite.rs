@@ -40,8 +40,11 @@ pub(crate) struct Pools {
 
 impl Pools {
     pub(crate) async fn open(path: &Path) -> Result<Self, DbError> {
-        create_private(path)?;
-        let options = options(path);
+        // Absolute, so that no name means anything but a file: SQLite has `:memory:` and `file:`.
+        let path =
+            std::path::absolute(path).map_err(|error| DbError::Storage { source: error.into() })?;
+        create_private(&path)?;
+        let options = options(&path);
         let writing = options
             .clone()
             .journal_mode(SqliteJournalMode::Wal)
