@@ -178,9 +178,9 @@ fn written(path: &[Segment<'_>]) -> String {
 #[derive(Debug)]
 enum Slot {
     Value(String),
-    Array(Vec<Slot>),
+    Array(Vec<Self>),
     /// By name, for a fast look; each member knows when it came, for the order.
-    Map(BTreeMap<String, (usize, Slot)>),
+    Map(BTreeMap<String, (usize, Self)>),
 }
 
 impl Slot {

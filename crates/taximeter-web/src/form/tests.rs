@@ -210,7 +210,8 @@ fn an_escape_that_is_none_is_refused() {
 
 #[test]
 fn what_is_not_utf8_is_refused() {
-    for value in [&b"\xff"[..], b"%FF", b"%C3", b"\xc3(", b"%ED%A0%80", b"%C0%80", b"%F4%90%80%80"] {
+    for value in [&b"\xff"[..], b"%FF", b"%C3", b"\xc3(", b"%ED%A0%80", b"%C0%80", b"%F4%90%80%80"]
+    {
         let form = [b"a=", value].concat();
         check_refused(form, Some("a"), "Invalid UTF-8 in parameter: a");
     }
