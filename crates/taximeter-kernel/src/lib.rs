@@ -14,6 +14,7 @@ pub mod calendar;
 pub mod decimal;
 pub mod describe;
 pub mod id;
+pub mod invoice;
 pub mod money;
 pub mod price;
 pub mod rate;
