@@ -10,6 +10,8 @@ use crate::{debian, shell};
 
 const READY_WITHIN_S: u64 = 60;
 const POLL_MS: u64 = 100;
+/// The name of a run's directory, before its process id.
+const HOME_PREFIX: &str = "taximeter-postgres-";
 
 /// Runs the server until its standard input ends, which it does whenever we do: at the end, on an
 /// error, by Ctrl-C or by `kill -9`. Then stops it (INT is a fast shutdown) and removes its data.
@@ -19,7 +21,7 @@ trap '' INT TERM HUP
     -c fsync=on -c max_connections=200 >"$2/log" 2>&1 &
 server=$!
 cat >/dev/null
-kill -INT "$server"
+kill -INT "$server" 2>/dev/null
 wait "$server"
 rm -rf "$2/data" "$2/log"
 "#;
@@ -162,9 +164,10 @@ fn newest(versions: &Path) -> Option<PathBuf> {
 /// A directory of our own for the cluster that the server's user can reach: below `.xtask/`, or
 /// with the temporary files when the clone lies in a directory that is closed to others.
 fn home(root: &Path, user: Option<&Unprivileged>) -> Result<PathBuf, String> {
-    let name = format!("taximeter-postgres-{}", std::process::id());
+    let name = format!("{HOME_PREFIX}{}", std::process::id());
     let mut problem = String::new();
     for parent in [root.join(".xtask"), std::env::temp_dir()] {
+        sweep(&parent);
         let home = parent.join(&name);
         fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
         let Some(user) = user else { return Ok(home) };
@@ -176,6 +179,18 @@ fn home(root: &Path, user: Option<&Unprivileged>) -> Result<PathBuf, String> {
         fs::remove_dir(&home).map_err(|error| format!("{}: {error}", home.display()))?;
     }
     Err(format!("no directory for PostgreSQL that its user can reach: {problem}"))
+}
+
+/// Removes the empty directories of runs that were killed before they could.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|it| it.strip_prefix(HOME_PREFIX));
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            // One that is not empty is still being left by its supervisor.
+            fs::remove_dir(entry.path()).ok();
+        }
+    }
 }
 
 fn free_port() -> Result<u16, String> {
@@ -200,5 +215,18 @@ mod tests {
         scratch.write("17/bin/psql", "");
         assert_eq!(newest(scratch.path()), Some(scratch.path().join("15/bin")));
         assert_eq!(newest(&scratch.path().join("none")), None);
+    }
+
+    #[test]
+    fn only_what_a_dead_run_left_empty_is_swept() {
+        let scratch = Scratch::new("postgres-sweep");
+        let path = |pid: &str| scratch.path().join(format!("{HOME_PREFIX}{pid}"));
+        let (alive, dead, busy) = (std::process::id().to_string(), "0", "00");
+        for pid in [&alive, dead, busy] {
+            fs::create_dir(path(pid)).unwrap();
+        }
+        scratch.write(&format!("{HOME_PREFIX}{busy}/log"), "");
+        sweep(scratch.path());
+        assert!(path(&alive).exists() && path(busy).exists() && !path(dead).exists());
     }
 }
