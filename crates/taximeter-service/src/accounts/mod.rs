@@ -31,11 +31,7 @@ pub struct Account {
 
 impl Row for Account {
     fn read(cells: &Cells<'_>) -> Result<Self, DbError> {
-        Ok(Self {
-            id: cells.get("id")?,
-            name: cells.get("name")?,
-            created: cells.get("created")?,
-        })
+        Ok(Self { id: cells.get("id")?, name: cells.get("name")?, created: cells.get("created")? })
     }
 }
 
@@ -44,12 +40,7 @@ impl Row for Account {
 /// # Errors
 /// A 400 when the name is taken, empty, longer than [`NAME_CHARS_MAX`], holds control characters,
 /// begins or ends with a space, or looks like an account's id.
-pub async fn create(
-    tx: &mut Tx,
-    entropy: [u8; 32],
-    now: Timestamp,
-    name: &str,
-) -> Result<Account> {
+pub async fn create(tx: &mut Tx, entropy: [u8; 32], now: Timestamp, name: &str) -> Result<Account> {
     check_name(name)?;
     let account = Account { id: Id::generate(entropy), name: name.to_owned(), created: now };
     if sql::insert_unless_named(tx, &account).await? {
@@ -66,11 +57,7 @@ pub async fn create(
 ///
 /// # Errors
 /// A 500 when the database cannot be read or written.
-pub async fn default_or_create(
-    tx: &mut Tx,
-    entropy: [u8; 32],
-    now: Timestamp,
-) -> Result<Account> {
+pub async fn default_or_create(tx: &mut Tx, entropy: [u8; 32], now: Timestamp) -> Result<Account> {
     if let Some(account) = sql::find_oldest_for_update(tx).await? {
         return Ok(account);
     }
@@ -114,4 +101,17 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_short_plain_text_that_no_id_looks_like() {
+        for name in ["default", "Acme GmbH", "7", "Søren & Søn", &"é".repeat(100)] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+        for name in ["", "  ", " acme", "acme ", "a\nb", "acct_7", &"a".repeat(101)] {
+            let error = check_name(name).unwrap_err();
+            assert_eq!(error.param.as_deref(), Some("name"), "{name}");
+        }
+    }
+}
