@@ -135,7 +135,7 @@ enum Segment<'a> {
 fn segments(name: &str) -> Result<Vec<Segment<'_>>, Error> {
     let malformed = |must: &str| {
         let shown = excerpt(name);
-        refuse(format!("Invalid parameter name '{shown}': must {must}")).param(shown)
+        refuse(format!("Invalid parameter name '{shown}': must {must}"))
     };
     let (first, mut rest) = name.split_at(name.find(['[', ']']).unwrap_or(name.len()));
     if first.is_empty() {
