@@ -37,7 +37,7 @@ CREATE TABLE products (
     shippable {bool},
     statement_descriptor {text},
     tax_code {text},
-    tax_details {text},
+    performance_location {text},
     unit_label {text},
     url {text},
     default_price {text},

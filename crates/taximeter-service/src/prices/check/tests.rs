@@ -1,0 +1,1 @@
+//! What a request may charge, and how it is told that it may not.
