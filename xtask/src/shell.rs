@@ -40,8 +40,7 @@ pub(crate) fn cargo(root: &Path) -> Command {
 
 /// A command as it would be typed, for messages.
 fn shown(command: &Command) -> String {
-    let program = Path::new(command.get_program());
-    let mut text = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut text = command.get_program().to_string_lossy().into_owned();
     for argument in command.get_args() {
         text.push(' ');
         text.push_str(&argument.to_string_lossy());
