@@ -4,7 +4,8 @@ use taximeter_kernel::decimal::Decimal;
 use taximeter_kernel::id::{Customer, Id, Meter, Scope};
 use taximeter_kernel::time::{HOUR_S, Period, Timestamp};
 
-/// How long a [`RequestKey`] is remembered at least, in seconds of its scope's `received` time.
+/// How long a [`RequestKey`] is remembered, in seconds between the `received` of the request and of
+/// its retry.
 pub const REQUEST_KEY_KEPT_S: i64 = 24 * HOUR_S;
 
 /// Names one attempt-independent request of a client, so that a retry of it is answered like the

@@ -80,7 +80,7 @@ impl State {
             let remembered = scope
                 .and_then(|scope| scope.requests.get(request.key))
                 .or_else(|| pending.requests.get(&(&event.scope, request.key)).copied());
-            match remembered {
+            match remembered.filter(|first| first.is_kept_at(event.received)) {
                 Some(first) if first.fingerprint == request.fingerprint => {
                     return Decision::Replay(first.seq);
                 }
@@ -105,7 +105,8 @@ impl State {
         pending.sums.insert(cell, sum);
         pending.identifiers.insert(identifier);
         if let Some(request) = event.request {
-            let remembered = Remembered { fingerprint: request.fingerprint, seq: next_seq };
+            let fingerprint = request.fingerprint;
+            let remembered = Remembered { fingerprint, seq: next_seq, received: event.received };
             pending.requests.insert((&event.scope, request.key), remembered);
         }
         Decision::Record(next_seq)

@@ -39,7 +39,7 @@ fn a_recorded_event_is_in_the_next_read() {
     let recorded = place.record(event_at("a", SEVEN, "2.5"));
     assert_eq!((recorded.seq, recorded.cancelled), (1, false));
     check(&place, None, ALWAYS, ["2.5", "1", "2.5"]);
-    assert_eq!(place.engine.events(&query(0, 10)).unwrap(), [recorded.clone()]);
+    assert_eq!(place.engine.events(&query(0, 10)).unwrap(), std::slice::from_ref(&recorded));
     let found = place.engine.event_by_identifier(&recorded.scope, &recorded.customer, "a");
     assert_eq!(found.unwrap(), Some(recorded));
 }
@@ -57,7 +57,7 @@ fn an_event_reads_back_as_it_was_sent() {
         ..event_at("an identifier", SEVEN - 1, "-0.000000000000000001")
     };
     let recorded = place.record(sent.clone());
-    assert_eq!(place.engine.events(&query(0, 1)).unwrap(), [recorded.clone()]);
+    assert_eq!(place.engine.events(&query(0, 1)).unwrap(), std::slice::from_ref(&recorded));
     assert_eq!(recorded.payload, sent.payload);
     assert_eq!(recorded.value, sent.value);
     assert_eq!((recorded.timestamp, recorded.received), (sent.timestamp, sent.received));
@@ -126,6 +126,18 @@ fn a_sum_that_would_not_fit_is_refused_and_the_identifier_stays_free() {
     assert_eq!(place.append(huge("b")), Appended::Overflow);
     place.record(event_at("b", SEVEN, "-1"));
     place.record(event_at("c", SEVEN, "1"));
+}
+
+#[test]
+fn a_sum_that_would_not_fit_within_one_batch_is_refused() {
+    let place = Place::new();
+    let huge =
+        |identifier| NewEvent { value: Decimal::new(i128::MAX, 0).unwrap(), ..event(identifier) };
+    let batch = vec![huge("a"), huge("b"), event_at("c", SEVEN + HOUR, "1")];
+    let appended = block_on(place.engine.append(batch)).unwrap();
+    assert!(matches!(appended[0], Appended::Recorded(_)));
+    assert_eq!(appended[1], Appended::Overflow);
+    assert!(matches!(appended[2], Appended::Recorded(_)), "another hour");
 }
 
 #[test]

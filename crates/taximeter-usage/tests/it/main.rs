@@ -1,6 +1,14 @@
 //! Tests of the usage engine through its public interface.
 
 #[cfg(test)]
+mod concurrency;
+#[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod naive;
+#[cfg(test)]
+mod recovery;
 #[cfg(test)]
 mod support;

@@ -1,0 +1,287 @@
+//! Restarts on logs that a crash or a bad disk left behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use taximeter_usage::{Engine, Event, EventQuery, NewEvent, OpenError};
+use tempfile::TempDir;
+
+use crate::support::{ALWAYS, Place, SEVEN, SMALL, block_on, cancel, event_at, series};
+
+/// What a crashed engine leaves: a copy of its files while it runs.
+struct Crashed {
+    dir: TempDir,
+    /// What was acknowledged, in order.
+    acknowledged: Vec<Event>,
+}
+
+const SEGMENT: &str = "shard-0/0000000000.log";
+
+/// Bytes of header before the first frame of a segment.
+const HEADER_BYTES: usize = 32;
+
+fn crashed(events: usize) -> Crashed {
+    let place = Place::new();
+    let acknowledged = (0..events)
+        .map(|number| {
+            let number_i64 = i64::try_from(number).unwrap();
+            place.record(event_at(&format!("e{number}"), SEVEN + number_i64, "1.5"))
+        })
+        .collect();
+    Crashed { dir: copy_of(place.dir.path()), acknowledged }
+}
+
+fn copy_of(dir: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    fs::create_dir(copy.path().join("shard-0")).unwrap();
+    for entry in fs::read_dir(dir.join("shard-0")).unwrap() {
+        let from = entry.unwrap().path();
+        fs::copy(&from, copy.path().join("shard-0").join(from.file_name().unwrap())).unwrap();
+    }
+    copy
+}
+
+fn open(dir: &Path) -> Result<Engine, OpenError> {
+    Engine::open(dir, SMALL)
+}
+
+fn events(engine: &Engine) -> Vec<Event> {
+    let query = EventQuery { series: series(), period: ALWAYS, after: 0, limit: 1_000 };
+    engine.events(&query).unwrap()
+}
+
+/// Where each frame of the segment begins, and where the last one ends.
+fn frame_offsets(segment: &[u8]) -> Vec<usize> {
+    let mut offsets = vec![HEADER_BYTES];
+    loop {
+        let start = *offsets.last().unwrap();
+        match segment.get(start..start + 8) {
+            Some([b'T', b'X', b'F', b'R', length @ ..]) => {
+                let length = u32::from_le_bytes(length.try_into().unwrap());
+                offsets.push(start + HEADER_BYTES + usize::try_from(length).unwrap());
+            }
+            _ => return offsets,
+        }
+    }
+}
+
+/// Opens what `change` made of the crashed log's only segment.
+fn reopen_changed(
+    crashed: &Crashed,
+    change: impl FnOnce(&mut Vec<u8>),
+) -> (Result<Engine, OpenError>, TempDir) {
+    let dir = copy_of(crashed.dir.path());
+    let path = dir.path().join(SEGMENT);
+    let mut bytes = fs::read(&path).unwrap();
+    change(&mut bytes);
+    fs::write(&path, bytes).unwrap();
+    (open(dir.path()), dir)
+}
+
+#[test]
+fn what_was_acknowledged_before_a_crash_is_there_after_it() {
+    let crashed = crashed(7);
+    let engine = open(crashed.dir.path()).unwrap();
+    assert_eq!(events(&engine), crashed.acknowledged);
+    assert_eq!(engine.total(&series(), None, ALWAYS).unwrap().sum.to_string(), "10.5");
+}
+
+#[test]
+fn a_log_that_was_cut_short_anywhere_in_its_last_frame_keeps_the_frames_before_it() {
+    let crashed = crashed(4);
+    let bytes = fs::read(crashed.dir.path().join(SEGMENT)).unwrap();
+    let offsets = frame_offsets(&bytes);
+    assert_eq!(offsets.len(), 5, "one frame for each event");
+    for length in HEADER_BYTES..=bytes.len() {
+        let whole = offsets.iter().filter(|offset| **offset <= length).count() - 1;
+        let (engine, dir) = reopen_changed(&crashed, |bytes| bytes.truncate(length));
+        let engine = engine.unwrap();
+        assert_eq!(events(&engine), crashed.acknowledged[..whole], "cut to {length}");
+        // The log goes on from there, and what was cut off does not come back.
+        block_on(engine.append(vec![event_at("after", SEVEN, "7")])).unwrap();
+        engine.close();
+        assert_eq!(events(&open(dir.path()).unwrap()).len(), whole + 1, "cut to {length}");
+    }
+}
+
+#[test]
+fn a_segment_without_its_header_refuses_to_open() {
+    let crashed = crashed(2);
+    for length in 0..HEADER_BYTES {
+        let (engine, dir) = reopen_changed(&crashed, |bytes| bytes.truncate(length));
+        assert_damaged(engine, &dir.path().join(SEGMENT), 0);
+    }
+}
+
+fn assert_damaged(engine: Result<Engine, OpenError>, in_path: &Path, at: usize) {
+    match engine {
+        Err(OpenError::Damaged { path, offset, .. }) => {
+            assert_eq!((path, offset), (in_path.to_owned(), u64::try_from(at).unwrap()));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_flipped_bit_before_the_last_frame_refuses_to_open_and_names_the_place() {
+    let crashed = crashed(4);
+    let bytes = fs::read(crashed.dir.path().join(SEGMENT)).unwrap();
+    let offsets = frame_offsets(&bytes);
+    let [.., last_frame, end] = offsets[..] else { panic!("{offsets:?}") };
+    for at in 0..end {
+        let (engine, dir) = reopen_changed(&crashed, |bytes| bytes[at] ^= 1 << (at % 8));
+        if at < last_frame {
+            let frame = offsets.iter().rfind(|offset| **offset <= at).copied().unwrap_or(0);
+            assert_damaged(engine, &dir.path().join(SEGMENT), frame);
+        } else {
+            // Like a write that the crash cut short: it was the last, so it is cut off.
+            assert_eq!(events(&engine.unwrap()), crashed.acknowledged[..3], "flipped {at}");
+        }
+    }
+}
+
+#[test]
+fn after_a_clean_close_a_flipped_bit_in_any_event_refuses_to_open() {
+    let place = Place::new();
+    for number in 0..3 {
+        place.record(event_at(&number.to_string(), SEVEN, "1.5"));
+    }
+    place.engine.close();
+    let closed = Crashed { dir: copy_of(place.dir.path()), acknowledged: Vec::new() };
+    let bytes = fs::read(closed.dir.path().join(SEGMENT)).unwrap();
+    let offsets = frame_offsets(&bytes);
+    let [.., mark, end] = offsets[..] else { panic!("{offsets:?}") };
+    assert_eq!(offsets.len(), 5, "three events and the mark behind them");
+    for at in 0..end {
+        let (engine, dir) = reopen_changed(&closed, |bytes| bytes[at] ^= 0x20);
+        if at < mark {
+            let frame = offsets.iter().rfind(|offset| **offset <= at).copied().unwrap_or(0);
+            assert_damaged(engine, &dir.path().join(SEGMENT), frame);
+        } else {
+            assert_eq!(events(&engine.unwrap()).len(), 3, "flipped {at}");
+        }
+    }
+}
+
+#[test]
+fn a_restart_protects_what_it_found() {
+    let crashed = crashed(3);
+    let engine = open(crashed.dir.path()).unwrap();
+    let again = Crashed { dir: copy_of(crashed.dir.path()), acknowledged: Vec::new() };
+    drop(engine);
+    let bytes = fs::read(again.dir.path().join(SEGMENT)).unwrap();
+    let last_event = frame_offsets(&bytes)[2];
+    let (engine, dir) = reopen_changed(&again, |bytes| bytes[last_event + 40] ^= 1);
+    assert_damaged(engine, &dir.path().join(SEGMENT), last_event);
+}
+
+#[test]
+fn a_last_frame_whose_beginning_never_reached_the_disk_is_cut_off() {
+    let crashed = crashed(3);
+    let bytes = fs::read(crashed.dir.path().join(SEGMENT)).unwrap();
+    let [.., last_frame, end] = frame_offsets(&bytes)[..] else { panic!() };
+    let (engine, dir) = reopen_changed(&crashed, |bytes| bytes[last_frame..end - 5].fill(0));
+    let engine = engine.unwrap();
+    assert_eq!(events(&engine), crashed.acknowledged[..2]);
+    engine.close();
+    let bytes = fs::read(dir.path().join(SEGMENT)).unwrap();
+    let mark_end = last_frame + HEADER_BYTES;
+    assert!(bytes[mark_end..].iter().all(|byte| *byte == 0), "what was cut off is gone");
+}
+
+#[test]
+fn a_frame_that_is_gone_from_between_refuses_to_open() {
+    let crashed = crashed(4);
+    let bytes = fs::read(crashed.dir.path().join(SEGMENT)).unwrap();
+    let offsets = frame_offsets(&bytes);
+    let (engine, dir) = reopen_changed(&crashed, |bytes| drop(bytes.drain(offsets[1]..offsets[2])));
+    assert_damaged(engine, &dir.path().join(SEGMENT), offsets[1]);
+}
+
+/// A log of several full segments, and their paths.
+fn several_segments() -> (Crashed, Vec<PathBuf>) {
+    let crashed = crashed(100);
+    let mut paths: Vec<PathBuf> = fs::read_dir(crashed.dir.path().join("shard-0"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    assert!(paths.len() >= 3, "{paths:?}");
+    (crashed, paths)
+}
+
+#[test]
+fn a_log_goes_on_over_several_segments() {
+    let (crashed, _) = several_segments();
+    let engine = open(crashed.dir.path()).unwrap();
+    assert_eq!(events(&engine), crashed.acknowledged);
+}
+
+#[test]
+fn a_full_segment_that_was_cut_short_or_changed_anywhere_refuses_to_open() {
+    let (crashed, paths) = several_segments();
+    let whole = fs::read(&paths[1]).unwrap();
+    for at in (0..whole.len()).step_by(7) {
+        fs::write(&paths[1], &whole[..at]).unwrap();
+        let cut = open(crashed.dir.path());
+        assert!(matches!(cut, Err(OpenError::Damaged { .. })), "cut to {at}: {cut:?}");
+        let mut changed = whole.clone();
+        changed[at] ^= 0x40;
+        fs::write(&paths[1], &changed).unwrap();
+        match open(crashed.dir.path()) {
+            Err(OpenError::Damaged { path, .. }) => assert_eq!(path, paths[1]),
+            other => panic!("changed {at}: {other:?}"),
+        }
+    }
+    fs::write(&paths[1], &whole).unwrap();
+    assert_eq!(events(&open(crashed.dir.path()).unwrap()), crashed.acknowledged);
+}
+
+#[test]
+fn a_missing_segment_refuses_to_open() {
+    let (crashed, paths) = several_segments();
+    for missing in [0, 1] {
+        let kept = fs::read(&paths[missing]).unwrap();
+        fs::remove_file(&paths[missing]).unwrap();
+        assert_damaged(open(crashed.dir.path()), &paths[missing], 0);
+        fs::write(&paths[missing], kept).unwrap();
+    }
+}
+
+#[test]
+fn a_log_that_a_newer_version_wrote_refuses_to_open() {
+    let crashed = crashed(1);
+    let (engine, _dir) = reopen_changed(&crashed, |bytes| {
+        bytes[8] = 9;
+        let checksum = xxhash_rust::xxh3::xxh3_64(&bytes[..24]);
+        bytes[24..32].copy_from_slice(&checksum.to_le_bytes());
+    });
+    assert!(matches!(engine, Err(OpenError::UnknownFormat { version: 9, .. })), "{engine:?}");
+}
+
+#[test]
+fn a_refused_log_is_left_as_it_was() {
+    let crashed = crashed(3);
+    let before = fs::read(crashed.dir.path().join(SEGMENT)).unwrap();
+    let (engine, dir) = reopen_changed(&crashed, |bytes| bytes[HEADER_BYTES + 40] ^= 1);
+    engine.unwrap_err();
+    let after = fs::read(dir.path().join(SEGMENT)).unwrap();
+    assert_eq!(after.len(), before.len());
+    assert_eq!(after.iter().zip(&before).filter(|(a, b)| a != b).count(), 1);
+}
+
+#[test]
+fn a_cancel_cut_off_by_a_crash_has_not_happened() {
+    let place = Place::new();
+    let recorded =
+        place.record(NewEvent { received: cancel("a").now, ..event_at("a", SEVEN, "3") });
+    let before = place.engine.total(&series(), None, ALWAYS).unwrap();
+    block_on(place.engine.cancel(cancel("a"))).unwrap();
+    let crashed = Crashed { dir: copy_of(place.dir.path()), acknowledged: vec![recorded] };
+    let bytes = fs::read(crashed.dir.path().join(SEGMENT)).unwrap();
+    let end = *frame_offsets(&bytes).last().unwrap();
+    let (engine, _dir) = reopen_changed(&crashed, |bytes| bytes[end - 1] ^= 1);
+    let engine = engine.unwrap();
+    assert_eq!(engine.total(&series(), None, ALWAYS).unwrap(), before);
+    assert_eq!(events(&engine), crashed.acknowledged);
+}
