@@ -10,8 +10,7 @@ use taximeter_usage::Engine;
 
 use crate::catalog::{Catalog, Touched};
 use crate::error::{Error, Result};
-use crate::page::{List, ListSql, Page, Slice};
-use crate::params::Choice as _;
+use crate::page::{ListSql, Page, Slice};
 use crate::version::ApiVersion;
 
 /// Where random bytes come from: the operating system, or a seed in tests.
@@ -163,25 +162,15 @@ impl Ctx {
         let (seq_sql, list_sql) = sql;
         let mut cursor_seq = None;
         if let Some((id, param)) = page.cursor() {
-            let found: Option<Seq> =
-                self.tx.optional(seq_sql, self.args([Arg::from(id)])).await?;
-            let seq = found.ok_or_else(|| Error::no_such(noun, id, param))?.0;
-            cursor_seq = Some(seq);
+            let args = self.args([Arg::from(id)]);
+            let found: Option<i64> = self.tx.optional(seq_sql, args).await?;
+            cursor_seq = Some(found.ok_or_else(|| Error::no_such(noun, id, param))?);
         }
         let (below, above) = page.seq_bounds(cursor_seq);
         let mut args = self.args([below, above, Arg::from(page.rows())]);
         args.extend(filters);
         let rows = self.tx.rows(list_sql.of(page.direction()), args).await?;
         Ok(page.cut(rows))
-    }
-}
-
-/// The place of a row in the order of creation.
-struct Seq(i64);
-
-impl Row for Seq {
-    fn read(cells: &taximeter_db::Cells<'_>) -> Result<Self, taximeter_db::DbError> {
-        Ok(Self(cells.get("seq")?))
     }
 }
 

@@ -163,7 +163,14 @@ impl Error {
 
     /// `No such customer: 'cus_x'`, for an id in the path (404).
     pub fn no_such_path(noun: &str, id: &str) -> Self {
-        Self { kind: Kind::NotFound, ..Self::no_such(noun, id, "id") }
+        Self::no_such(noun, id, "id").not_found()
+    }
+
+    /// The same error as a 404.
+    #[must_use]
+    pub fn not_found(mut self) -> Self {
+        self.kind = Kind::NotFound;
+        self
     }
 
     /// The same error, with Stripe's hint when the object exists in the other mode.

@@ -113,11 +113,16 @@ impl Expand {
             .code("property_expansion_max_depth")
             .param("expand"));
         }
+        self.imply(path);
+        Ok(())
+    }
+
+    /// Adds a path of our own, of any depth.
+    pub fn imply(&mut self, path: &str) {
         let mut node = self;
         for segment in path.split('.') {
             node = node.below.entry(segment.to_owned()).or_default();
         }
-        Ok(())
     }
 
     /// Refuses whatever is asked for: the answer has nothing to expand.

@@ -4,6 +4,9 @@
 //! is), works, writes to the [`outbox`], and leaves the commit to its caller: the answer is
 //! rendered and kept under its idempotency key in the same transaction.
 
+// The wire form of an invoice or a subscription is one literal of many members.
+#![recursion_limit = "512"]
+
 pub mod accounts;
 pub mod api_keys;
 pub mod catalog;

@@ -102,6 +102,34 @@ impl Page {
     }
 }
 
+impl Page {
+    /// Cuts the page out of a whole list that is in memory, in the list's own order.
+    ///
+    /// # Errors
+    /// A 400 when the cursor names none of the rows.
+    pub fn cut_from<T>(
+        &self,
+        mut rows: Vec<T>,
+        noun: &str,
+        id: impl Fn(&T) -> &str,
+    ) -> Result<Slice<T>> {
+        if let Some((cursor, param)) = self.cursor() {
+            let at = rows
+                .iter()
+                .position(|row| id(row) == cursor)
+                .ok_or_else(|| Error::no_such(noun, cursor, param))?;
+            match self.direction() {
+                Direction::Descending => rows.drain(..=at),
+                Direction::Ascending => rows.drain(at..),
+            };
+        }
+        if self.direction() == Direction::Ascending {
+            rows.reverse();
+        }
+        Ok(self.cut(rows))
+    }
+}
+
 /// The rows of one page, newest first.
 #[derive(Debug, Clone)]
 pub struct Slice<T> {

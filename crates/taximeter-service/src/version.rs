@@ -5,7 +5,7 @@
 
 mod older;
 
-pub use older::render;
+pub use older::{imply_expansions, render};
 
 use crate::error::{Error, Result};
 

@@ -195,7 +195,7 @@ fn random_prefix(random: &[u8; 32]) -> String {
 pub async fn retrieve_any(ctx: &mut Ctx, id: &str) -> Result<Customer> {
     match sql::find(ctx, id).await? {
         Some(customer) => Ok(customer),
-        None => Err(Error { kind: crate::error::Kind::NotFound, ..no_such(ctx, id, "id").await? }),
+        None => Err(no_such(ctx, id, "id").await?.not_found()),
     }
 }
 
@@ -209,6 +209,16 @@ pub async fn named(ctx: &mut Ctx, id: &str, param: &str) -> Result<Customer> {
         Some(_) => Err(Error::no_such(CustomerKind::NOUN, id, param)),
         None => Err(no_such(ctx, id, param).await?),
     }
+}
+
+/// As [`named`], held until the transaction ends: for those who read its balance or its next
+/// invoice number and write them back.
+///
+/// # Errors
+/// As [`named`].
+pub async fn locked(ctx: &mut Ctx, id: &str, param: &str) -> Result<Customer> {
+    sql::lock(ctx, id).await?;
+    named(ctx, id, param).await
 }
 
 /// `No such customer`, with Stripe's hint when the other mode has it.
@@ -231,6 +241,7 @@ pub async fn exists(ctx: &mut Ctx, id: &str) -> Result<bool> {
 /// # Errors
 /// A 404 when there is none, a 400 when what is asked for is against the rules.
 pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Customer> {
+    sql::lock(ctx, id).await?;
     let before = retrieve_any(ctx, id).await?;
     if before.deleted {
         return Err(Error::no_such_path(CustomerKind::NOUN, id));
@@ -259,6 +270,7 @@ pub async fn save(ctx: &mut Ctx, before: &Customer, customer: &Customer) -> Resu
 /// # Errors
 /// A 404 when there is none.
 pub async fn delete(ctx: &mut Ctx, id: &str, _: Delete) -> Result<Value> {
+    sql::lock(ctx, id).await?;
     let customer = retrieve_any(ctx, id).await?;
     if customer.deleted {
         return Err(Error::no_such_path(CustomerKind::NOUN, id));

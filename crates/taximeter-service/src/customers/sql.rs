@@ -1,6 +1,6 @@
 //! The statements of customers.
 
-use taximeter_db::{Arg, Cells, DbError, Row};
+use taximeter_db::{Arg, DbError};
 
 use super::Customer;
 use crate::ctx::Ctx;
@@ -28,18 +28,18 @@ pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Customer>> {
     Ok(ctx.tx.optional(sql, args).await?)
 }
 
-struct Found;
-
-impl Row for Found {
-    fn read(_: &Cells<'_>) -> Result<Self, DbError> {
-        Ok(Self)
-    }
+/// Holds the row, so that what is read of it next stays true until the transaction ends.
+pub(super) async fn lock(ctx: &mut Ctx, id: &str) -> Result<()> {
+    let args = ctx.args([Arg::from(id)]);
+    let sql = "SELECT id FROM customers WHERE account = $1 AND livemode = $2 AND id = $3";
+    let _held: Option<String> = ctx.tx.optional_for_update(sql, args).await?;
+    Ok(())
 }
 
 pub(super) async fn is_in_other_mode(ctx: &mut Ctx, id: &str) -> Result<bool> {
     let args = ctx.args([Arg::from(id)]);
     let sql = "SELECT id FROM customers WHERE account = $1 AND livemode <> $2 AND id = $3";
-    let found: Option<Found> = ctx.tx.optional(sql, args).await?;
+    let found: Option<String> = ctx.tx.optional(sql, args).await?;
     Ok(found.is_some())
 }
 

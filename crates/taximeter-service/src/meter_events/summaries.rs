@@ -5,13 +5,13 @@ use sha2::{Digest as _, Sha256};
 use taximeter_kernel::aggregate::Total;
 use taximeter_kernel::id::{Kind as _, MeterEventSummary};
 use taximeter_kernel::time::{DAY_S, HOUR_S, Period, Timestamp};
-use taximeter_usage::{Grain, Series};
+use taximeter_usage::{Grain, ReadError, Series};
 
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::meters::{self, Meter};
 use crate::number::json_number;
-use crate::page::{Direction, List};
+use crate::page::List;
 use crate::params::Text;
 use crate::{choice, customers};
 
@@ -54,7 +54,7 @@ pub async fn summaries(ctx: &mut Ctx, id: &str, input: Summaries) -> Result<List
     let period = checked_period(&input)?;
     let series = Series { scope: ctx.scope().clone(), meter: meter.id.clone(), customer: customer.id };
     let window = meter.event_time_window;
-    let read = Error::internal::<taximeter_usage::ReadError>;
+    let read = |error: ReadError| Error::internal(error);
     let mut totals = match input.value_grouping_window {
         None => vec![(period, ctx.usage().total(&series, window, period).map_err(read)?)],
         Some(grouping) => {
@@ -104,27 +104,18 @@ fn page(
     input: &Summaries,
 ) -> Result<List> {
     let page = input.page()?;
-    let mut rows: Vec<Value> =
+    let rows: Vec<Value> =
         totals.iter().map(|(period, total)| wire(meter, series, *period, total)).collect();
-    if let Some((cursor, param)) = page.cursor() {
-        let at = rows
-            .iter()
-            .position(|row| row["id"] == cursor)
-            .ok_or_else(|| Error::no_such(MeterEventSummary::NOUN, cursor, param))?;
-        match page.direction() {
-            Direction::Descending => rows.drain(..=at),
-            Direction::Ascending => rows.drain(at..),
-        };
-    }
-    if page.direction() == Direction::Ascending {
-        rows.reverse();
-    }
-    let slice = page.cut(rows);
+    let slice = page.cut_from(rows, MeterEventSummary::NOUN, id_of)?;
     Ok(List {
         url: format!("/v1/billing/meters/{}/event_summaries", meter.id),
         has_more: slice.has_more,
         data: slice.rows,
     })
+}
+
+fn id_of(summary: &Value) -> &str {
+    summary["id"].as_str().unwrap_or("")
 }
 
 /// The object `billing.meter_event_summary`. Its id is made of what it is the total of, so that it

@@ -213,6 +213,7 @@ pub async fn of_event_name(ctx: &mut Ctx, event_name: &str) -> Result<Option<Met
 /// # Errors
 /// A 404 when there is none.
 pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Meter> {
+    sql::lock(ctx, id).await?;
     let before = retrieve(ctx, id).await?;
     let mut meter = before.clone();
     if let Some(display_name) = input.display_name {
@@ -227,6 +228,7 @@ pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Meter> {
 /// # Errors
 /// A 404 when there is none, a 400 when it is stopped already.
 pub async fn deactivate(ctx: &mut Ctx, id: &str, _: Switch) -> Result<Meter> {
+    sql::lock(ctx, id).await?;
     let before = retrieve(ctx, id).await?;
     if before.status == Status::Inactive {
         return Err(Error::invalid("This billing meter is already inactive."));
@@ -245,6 +247,7 @@ pub async fn deactivate(ctx: &mut Ctx, id: &str, _: Switch) -> Result<Meter> {
 /// # Errors
 /// A 404 when there is none, a 400 when it is active already or its event name was taken since.
 pub async fn reactivate(ctx: &mut Ctx, id: &str, _: Switch) -> Result<Meter> {
+    sql::lock(ctx, id).await?;
     let before = retrieve(ctx, id).await?;
     if before.status == Status::Active {
         return Err(Error::invalid("This billing meter is already active."));

@@ -23,6 +23,14 @@ pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Meter>> {
     Ok(ctx.tx.optional(sql, args).await?)
 }
 
+/// Holds the row, so that what is read of it next stays true until the transaction ends.
+pub(super) async fn lock(ctx: &mut Ctx, id: &str) -> Result<()> {
+    let args = ctx.args([Arg::from(id)]);
+    let sql = "SELECT id FROM meters WHERE account = $1 AND livemode = $2 AND id = $3";
+    let _held: Option<String> = ctx.tx.optional_for_update(sql, args).await?;
+    Ok(())
+}
+
 pub(super) async fn find_active_by_event_name(
     ctx: &mut Ctx,
     event_name: &str,

@@ -13,7 +13,7 @@ mod types;
 pub use decode::{Decode, Fields, INTEGER_MAX, LIST_MEMBERS_MAX, Schema};
 pub use node::{Node, Path};
 pub use types::{
-    Choice, Clear, Keyed, Limit, METADATA_KEYS_MAX, Metadata, MetadataChange, OrWord, Range,
+    Bounds, Choice, Clear, Keyed, Limit, METADATA_KEYS_MAX, Metadata, MetadataChange, OrWord, Range,
     TEXT_CHARS_MAX, Text, choices,
 };
 

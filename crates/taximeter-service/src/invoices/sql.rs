@@ -1,0 +1,176 @@
+//! The statements of invoices and their lines.
+
+use taximeter_db::{Arg, Cells, DbError, Row};
+use taximeter_kernel::money::Currency;
+use taximeter_kernel::time::Period;
+
+use super::{Invoice, Line};
+use crate::ctx::{Ctx, malformed, word};
+use crate::error::Result;
+use crate::list_sql;
+use crate::page::ListSql;
+use crate::params::Choice as _;
+use crate::stored;
+
+pub(super) const SEQ: &str =
+    "SELECT seq FROM invoices WHERE account = $1 AND livemode = $2 AND id = $3";
+
+pub(super) const LIST: ListSql = list_sql!(
+    "SELECT * FROM invoices WHERE account = $1 AND livemode = $2",
+    " AND ($6 IS NULL OR collection_method = $6)",
+    " AND ($7 IS NULL OR created >= $7) AND ($8 IS NULL OR created <= $8)",
+    " AND ($9 IS NULL OR customer = $9)",
+    " AND ($10 IS NULL OR due_date >= $10) AND ($11 IS NULL OR due_date <= $11)",
+    " AND ($12 IS NULL OR status = $12)",
+    " AND ($13 IS NULL OR subscription = $13)",
+);
+
+pub(super) const ALL: ListSql =
+    list_sql!("SELECT * FROM invoices WHERE account = $1 AND livemode = $2");
+
+impl Row for Invoice {
+    fn read(cells: &Cells<'_>) -> Result<Self, DbError> {
+        let currency: String = cells.get("currency")?;
+        Ok(Self {
+            seq: cells.get("seq")?,
+            id: cells.get("id")?,
+            livemode: cells.get("livemode")?,
+            customer: cells.get("customer")?,
+            subscription: cells.get("subscription")?,
+            status: word(cells, "status")?,
+            billing_reason: word(cells, "billing_reason")?,
+            collection_method: word(cells, "collection_method")?,
+            currency: Currency::parse(&currency)
+                .map_err(|_| malformed("currency", "currency", &currency))?,
+            number: cells.get("number")?,
+            description: cells.get("description")?,
+            subtotal: cells.get("subtotal")?,
+            total: cells.get("total")?,
+            amount_due: cells.get("amount_due")?,
+            amount_paid: cells.get("amount_paid")?,
+            starting_balance: cells.get("starting_balance")?,
+            ending_balance: cells.get("ending_balance")?,
+            auto_advance: cells.get("auto_advance")?,
+            attempted: cells.get("attempted")?,
+            period: Period { start: cells.get("period_start")?, end: cells.get("period_end")? },
+            due_date: cells.get("due_date")?,
+            days_until_due: cells.get("days_until_due")?,
+            finalized_at: cells.get("finalized_at")?,
+            paid_at: cells.get("paid_at")?,
+            voided_at: cells.get("voided_at")?,
+            automatically_finalizes_at: cells.get("automatically_finalizes_at")?,
+            customer_snapshot: stored::read(cells, "customer_snapshot")?,
+            subscription_metadata: stored::read(cells, "subscription_metadata")?,
+            metadata: stored::read(cells, "metadata")?,
+            created: cells.get("created")?,
+            lines: Vec::new(),
+        })
+    }
+}
+
+impl Row for Line {
+    fn read(cells: &Cells<'_>) -> Result<Self, DbError> {
+        Ok(Self {
+            id: cells.get("id")?,
+            amount: cells.get("amount")?,
+            quantity: cells.get("quantity")?,
+            description: cells.get("description")?,
+            period: Period { start: cells.get("period_start")?, end: cells.get("period_end")? },
+            price: cells.get("price")?,
+            product: cells.get("product")?,
+            unit_amount: cells.get("unit_amount")?,
+            subscription: cells.get("subscription")?,
+            subscription_item: cells.get("subscription_item")?,
+            metadata: std::collections::BTreeMap::new(),
+        })
+    }
+}
+
+pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Invoice>> {
+    let args = ctx.args([Arg::from(id)]);
+    let sql = "SELECT * FROM invoices WHERE account = $1 AND livemode = $2 AND id = $3";
+    Ok(ctx.tx.optional(sql, args).await?)
+}
+
+/// Reads the lines of an invoice. Their metadata is that of the subscription.
+pub(super) async fn load_lines(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
+    let args = ctx.args([Arg::from(&invoice.id)]);
+    let sql = "SELECT * FROM invoice_lines WHERE account = $1 AND livemode = $2 AND invoice = $3 \
+               ORDER BY position LIMIT 1000";
+    invoice.lines = ctx.tx.rows(sql, args).await?;
+    for line in &mut invoice.lines {
+        line.metadata = invoice.subscription_metadata.clone();
+    }
+    Ok(())
+}
+
+pub(super) async fn insert(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
+    let args = ctx.args([
+        Arg::from(&invoice.id),
+        Arg::from(&invoice.customer),
+        Arg::from(invoice.subscription.as_ref()),
+        Arg::from(invoice.status.as_str()),
+        Arg::from(invoice.billing_reason.as_str()),
+        Arg::from(invoice.collection_method.as_str()),
+        Arg::from(invoice.currency.code()),
+        Arg::from(invoice.number.as_deref()),
+        Arg::from(invoice.description.as_deref()),
+        Arg::from(invoice.subtotal),
+        Arg::from(invoice.total),
+        Arg::from(invoice.amount_due),
+        Arg::from(invoice.amount_paid),
+        Arg::from(invoice.starting_balance),
+        Arg::from(invoice.ending_balance),
+        Arg::from(invoice.auto_advance),
+        Arg::from(invoice.attempted),
+        Arg::from(invoice.period.start),
+        Arg::from(invoice.period.end),
+        Arg::from(invoice.due_date),
+        Arg::from(invoice.days_until_due),
+        Arg::from(invoice.finalized_at),
+        Arg::from(invoice.paid_at),
+        Arg::from(invoice.voided_at),
+        Arg::from(invoice.automatically_finalizes_at),
+        stored::write(&invoice.customer_snapshot)?,
+        stored::write(&invoice.subscription_metadata)?,
+        stored::write(&invoice.metadata)?,
+        Arg::from(invoice.created),
+    ]);
+    let sql = "INSERT INTO invoices (account, livemode, id, customer, subscription, status, \
+               billing_reason, collection_method, currency, number, description, subtotal, total, \
+               amount_due, amount_paid, starting_balance, ending_balance, auto_advance, attempted, \
+               period_start, period_end, due_date, days_until_due, finalized_at, paid_at, \
+               voided_at, automatically_finalizes_at, customer_snapshot, subscription_metadata, \
+               metadata, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
+               $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, \
+               $30, $31)";
+    ctx.tx.execute(sql, args).await?;
+    for (position, line) in (0_i64..).zip(&invoice.lines) {
+        insert_line(ctx, invoice, position, line).await?;
+    }
+    Ok(())
+}
+
+async fn insert_line(ctx: &mut Ctx, invoice: &Invoice, position: i64, line: &Line) -> Result<()> {
+    let args = ctx.args([
+        Arg::from(&invoice.id),
+        Arg::from(position),
+        Arg::from(&line.id),
+        Arg::from(line.amount),
+        Arg::from(line.quantity),
+        Arg::from(line.description.as_str()),
+        Arg::from(line.period.start),
+        Arg::from(line.period.end),
+        Arg::from(&line.price),
+        Arg::from(&line.product),
+        Arg::from(line.unit_amount),
+        Arg::from(&line.subscription),
+        Arg::from(&line.subscription_item),
+    ]);
+    let sql = "INSERT INTO invoice_lines (account, livemode, invoice, position, id, amount, \
+               quantity, description, period_start, period_end, price, product, unit_amount, \
+               subscription, subscription_item) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+    ctx.tx.execute(sql, args).await?;
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! The items of subscriptions.
+
+use taximeter_kernel::id::{Kind as _, Subscription as SubscriptionKind, SubscriptionItem};
+
+use super::create::checked_quantity;
+use super::input::ProrationBehavior;
+use super::{Item, find, sql};
+use crate::ctx::Ctx;
+use crate::error::{Error, Result};
+use crate::outbox;
+use crate::page::List as Page;
+use crate::params::{MetadataChange, Text};
+
+crate::params! {
+    /// The items of a subscription.
+    pub struct List with page {
+        /// Which subscription.
+        pub subscription: Text<255>,
+    }
+}
+
+crate::params! {
+    /// What of an item changes.
+    pub struct Update {
+        /// The operator's own keys and values.
+        pub metadata: MetadataChange,
+        /// How the change is billed: for now, not at all.
+        pub proration_behavior: Option<ProrationBehavior>,
+        /// How many, for a licensed price. Needs `proration_behavior=none`.
+        pub quantity: Option<i64>,
+    }
+}
+
+/// Reads an item whose id is in the path.
+///
+/// # Errors
+/// A 404 when there is none.
+pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Item> {
+    sql::find_item(ctx, id)
+        .await?
+        .ok_or_else(|| Error::no_such_path(SubscriptionItem::NOUN, id))
+}
+
+/// Lists the items of a subscription, oldest first: the one list of Stripe's in that order.
+///
+/// # Errors
+/// A 400 when there is no such subscription, or a cursor names none of its items.
+pub async fn list(ctx: &mut Ctx, input: List) -> Result<Page> {
+    let subscription = find(ctx, &input.subscription).await?.ok_or_else(|| {
+        Error::no_such(SubscriptionKind::NOUN, &input.subscription, "subscription")
+    })?;
+    let page = input.page()?;
+    let slice = page.cut_from(subscription.items, SubscriptionItem::NOUN, |item| item.id.as_str())?;
+    Ok(Page {
+        url: format!("/v1/subscription_items?subscription={}", subscription.id),
+        has_more: slice.has_more,
+        data: slice.rows.iter().map(Item::wire).collect(),
+    })
+}
+
+/// Changes an item.
+///
+/// # Errors
+/// A 404 when there is none, a 400 when the change is against the rules or cannot be billed yet.
+pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Item> {
+    let item = retrieve(ctx, id).await?;
+    sql::lock(ctx, item.subscription.as_str()).await?;
+    let before = super::retrieve(ctx, item.subscription.as_str()).await?;
+    let mut after = before.clone();
+    let item = after
+        .items
+        .iter_mut()
+        .find(|item| item.id.as_str() == id)
+        .ok_or_else(|| Error::no_such_path(SubscriptionItem::NOUN, id))?;
+    if before.has_ended() {
+        return Err(super::update::only_metadata());
+    }
+    change(item, input.quantity, input.metadata, input.proration_behavior, "")?;
+    let item = item.clone();
+    sql::update_item(ctx, &item).await?;
+    outbox::push_update(ctx, "customer.subscription.updated", &before.wire(), &after.wire()).await?;
+    Ok(item)
+}
+
+/// Puts a change on an item. `path` is where the change came from: `items[0]`, or nothing.
+pub(super) fn change(
+    item: &mut Item,
+    quantity: Option<i64>,
+    metadata: MetadataChange,
+    proration: Option<ProrationBehavior>,
+    path: &str,
+) -> Result<()> {
+    if let Some(asked) = quantity {
+        let quantity = checked_quantity(&item.price, Some(asked), path)?;
+        if quantity != item.quantity && proration != Some(ProrationBehavior::None) {
+            return Err(Error::invalid(
+                "Changes of quantity cannot be prorated yet. Pass `proration_behavior=none` to \
+                 change the quantity from the next period on.",
+            )
+            .param("proration_behavior"));
+        }
+        item.quantity = quantity;
+    }
+    metadata.apply(&mut item.metadata)
+}

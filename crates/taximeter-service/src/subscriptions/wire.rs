@@ -1,0 +1,136 @@
+//! A subscription and its items as clients see them.
+
+use serde_json::{Value, json};
+use taximeter_kernel::time::Timestamp;
+
+use super::{BillingModeType, Item, Subscription};
+use crate::params::Choice as _;
+
+fn seconds(at: Option<Timestamp>) -> Value {
+    json!(at.map(|at| at.0))
+}
+
+impl Subscription {
+    /// The object `subscription`.
+    #[must_use]
+    pub fn wire(&self) -> Value {
+        json!({
+            "id": self.id.as_str(),
+            "object": "subscription",
+            "application": null,
+            "application_fee_percent": null,
+            "automatic_tax": { "disabled_reason": null, "enabled": false, "liability": null },
+            "billing_cycle_anchor": self.billing_cycle_anchor.0,
+            "billing_cycle_anchor_config": null,
+            "billing_mode": self.billing_mode_wire(),
+            "billing_schedules": [],
+            "billing_thresholds": null,
+            "cancel_at": null,
+            "cancel_at_period_end": false,
+            "canceled_at": seconds(self.canceled_at),
+            "cancellation_details": {
+                "comment": self.cancellation.comment,
+                "feedback": self.cancellation.feedback.map(|f| f.as_str()),
+                "feedback_option": null,
+                "reason": self.cancellation.reason,
+            },
+            "collection_method": self.collection_method.as_str(),
+            "created": self.created.0,
+            "currency": self.currency.code(),
+            "customer": self.customer.as_str(),
+            "customer_account": null,
+            "days_until_due": self.days_until_due,
+            "default_payment_method": null,
+            "default_source": null,
+            "default_tax_rates": [],
+            "description": self.description,
+            "discounts": [],
+            "ended_at": seconds(self.ended_at),
+            "invoice_settings": {
+                "account_tax_ids": null,
+                "custom_fields": null,
+                "description": null,
+                "footer": null,
+                "issuer": { "type": "self" },
+            },
+            "items": {
+                "object": "list",
+                "data": self.items.iter().map(Item::wire).collect::<Vec<_>>(),
+                "has_more": false,
+                "url": format!("/v1/subscription_items?subscription={}", self.id),
+            },
+            "latest_invoice": self.latest_invoice.as_ref().map(|id| id.as_str()),
+            "livemode": self.livemode,
+            "managed_payments": null,
+            "metadata": self.metadata,
+            "next_pending_invoice_item_invoice": null,
+            "on_behalf_of": null,
+            "pause_collection": null,
+            "payment_settings": {
+                "payment_method_options": null,
+                "payment_method_types": null,
+                "save_default_payment_method": "off",
+            },
+            "pending_invoice_item_interval": null,
+            "pending_setup_intent": null,
+            "pending_update": null,
+            "presentment_details": null,
+            "schedule": null,
+            "start_date": self.start_date.0,
+            "status": self.status.as_str(),
+            "status_details": null,
+            "test_clock": null,
+            "transfer_data": null,
+            "trial_end": null,
+            "trial_settings": {
+                "end_behavior": {
+                    "billing_cycle_anchor": null,
+                    "missing_payment_method": "create_invoice",
+                },
+            },
+            "trial_start": null,
+        })
+    }
+
+    fn billing_mode_wire(&self) -> Value {
+        let flexible = match self.billing_mode {
+            BillingModeType::Classic => Value::Null,
+            BillingModeType::Flexible => {
+                json!({ "proration_discounts": self.proration_discounts.map(|d| d.as_str()) })
+            }
+        };
+        json!({
+            "flexible": flexible,
+            "type": self.billing_mode.as_str(),
+            "updated_at": seconds(self.billing_mode_updated_at),
+        })
+    }
+}
+
+impl Item {
+    /// The object `subscription_item`.
+    #[must_use]
+    pub fn wire(&self) -> Value {
+        let mut item = json!({
+            "id": self.id.as_str(),
+            "object": "subscription_item",
+            "billed_until": null,
+            "billing_thresholds": null,
+            "created": self.created.0,
+            "current_period_end": self.current_period.end.0,
+            "current_period_start": self.current_period.start.0,
+            "current_trial": null,
+            "discounts": [],
+            "metadata": self.metadata,
+            "plan": self.price.plan_wire(),
+            "price": self.price.wire(),
+            "subscription": self.subscription.as_str(),
+            "tax_rates": [],
+        });
+        // Usage decides how many a metered price is billed for, so it has no quantity to show.
+        if let (Some(quantity), Value::Object(members)) = (self.quantity, &mut item) {
+            members.insert("quantity".to_owned(), quantity.into());
+        }
+        item
+    }
+}

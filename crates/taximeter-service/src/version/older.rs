@@ -1,0 +1,155 @@
+//! How answers looked before 2025-03-31 (basil): one function per object that changed.
+
+use serde_json::{Map, Value, json};
+
+use super::{ApiVersion, BASIL, CLOVER};
+use crate::expand::Expand;
+
+/// Turns an answer of the newest version into one of `version`.
+pub fn render(answer: &mut Value, version: &ApiVersion) {
+    if version.is_before(BASIL) {
+        visit(answer, &before_basil);
+    }
+    if version.is_before(CLOVER) {
+        visit(answer, &before_clover);
+    }
+}
+
+/// Older versions showed some objects whole where newer ones show their ids: those are expanded
+/// before the answer is turned.
+pub fn imply_expansions(expand: &mut Expand, answer: &Value, version: &ApiVersion) {
+    if !version.is_before(BASIL) {
+        return;
+    }
+    let path = match answer["object"].as_str() {
+        Some("invoice") => "lines.data.pricing.price_details.price",
+        Some("list") if answer["data"][0]["object"] == "line_item" => {
+            "data.pricing.price_details.price"
+        }
+        Some("list" | "search_result") if answer["data"][0]["object"] == "invoice" => {
+            "data.lines.data.pricing.price_details.price"
+        }
+        _ => return,
+    };
+    expand.imply(path);
+}
+
+/// Calls `change` on every object, innermost first.
+fn visit(value: &mut Value, change: &dyn Fn(&str, &mut Map<String, Value>)) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| visit(item, change)),
+        Value::Object(members) => {
+            members.values_mut().for_each(|member| visit(member, change));
+            if let Some(object) = members.get("object").and_then(Value::as_str) {
+                let object = object.to_owned();
+                change(&object, members);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn before_basil(object: &str, members: &mut Map<String, Value>) {
+    match object {
+        "subscription" => subscription(members),
+        "invoice" => invoice(members),
+        "line_item" => line_item(members),
+        _ => {}
+    }
+}
+
+/// The mode in which a subscription is billed has a name since 2025-06; what follows flexible
+/// mode's settings came with clover.
+fn before_clover(object: &str, members: &mut Map<String, Value>) {
+    if object == "subscription" {
+        members.remove("billing_schedules");
+    }
+}
+
+/// The period stood on the subscription: from the last item to begin to the first to end.
+fn subscription(members: &mut Map<String, Value>) {
+    let bounds = |name: &str| -> Vec<i64> {
+        let items = members.get("items").and_then(|items| items["data"].as_array());
+        items.into_iter().flatten().filter_map(|item| item[name].as_i64()).collect()
+    };
+    let start = bounds("current_period_start").into_iter().max();
+    let end = bounds("current_period_end").into_iter().min();
+    members.insert("current_period_start".into(), json!(start));
+    members.insert("current_period_end".into(), json!(end));
+    members.insert("discount".into(), Value::Null);
+}
+
+/// What an invoice is for stood on the invoice itself, and so did how it was paid.
+fn invoice(members: &mut Map<String, Value>) {
+    let parent = members.remove("parent").unwrap_or(Value::Null);
+    let details = &parent["subscription_details"];
+    let is_subscription = details.is_object();
+    members.insert("subscription".into(), details["subscription"].clone());
+    let metadata = if is_subscription { details["metadata"].clone() } else { Value::Null };
+    members.insert("subscription_details".into(), json!({ "metadata": metadata }));
+    members.insert("subscription_proration_date".into(), Value::Null);
+    members.insert("quote".into(), Value::Null);
+    members.insert("paid".into(), json!(members.get("status") == Some(&json!("paid"))));
+    members.insert("paid_out_of_band".into(), false.into());
+    for null in ["charge", "payment_intent", "application_fee_amount", "transfer_data", "tax"] {
+        members.insert(null.into(), Value::Null);
+    }
+    members.insert("discount".into(), Value::Null);
+    members.insert("total_tax_amounts".into(), json!([]));
+    for newer in ["total_taxes", "amount_overpaid", "payments", "confirmation_secret"] {
+        members.remove(newer);
+    }
+}
+
+/// A line named its price, plan and item directly.
+fn line_item(members: &mut Map<String, Value>) {
+    let parent = members.remove("parent").unwrap_or(Value::Null);
+    let pricing = members.remove("pricing").unwrap_or(Value::Null);
+    let details = &parent["subscription_item_details"];
+    let price = pricing["price_details"]["price"].clone();
+    let unit = pricing["unit_amount_decimal"].clone();
+    members.insert("type".into(), "subscription".into());
+    members.insert("plan".into(), plan_of(&price));
+    members.insert("price".into(), price);
+    members.insert("proration".into(), details["proration"].clone());
+    members.insert("proration_details".into(), json!({ "credited_items": null }));
+    members.insert("subscription_item".into(), details["subscription_item"].clone());
+    members.insert("unit_amount_excluding_tax".into(), unit);
+    let amount = members.get("amount").cloned().unwrap_or(Value::Null);
+    members.insert("amount_excluding_tax".into(), amount);
+    members.insert("tax_amounts".into(), json!([]));
+    members.insert("tax_rates".into(), json!([]));
+    for newer in ["taxes", "quantity_decimal", "subtotal"] {
+        members.remove(newer);
+    }
+}
+
+/// The plan that a price was, from what its wire form says.
+fn plan_of(price: &Value) -> Value {
+    if !price.is_object() {
+        return Value::Null;
+    }
+    let recurring = &price["recurring"];
+    json!({
+        "id": price["id"],
+        "object": "plan",
+        "active": price["active"],
+        "aggregate_usage": null,
+        "amount": price["unit_amount"],
+        "amount_decimal": price["unit_amount_decimal"],
+        "billing_scheme": price["billing_scheme"],
+        "created": price["created"],
+        "currency": price["currency"],
+        "interval": recurring["interval"],
+        "interval_count": recurring["interval_count"],
+        "livemode": price["livemode"],
+        "metadata": price["metadata"],
+        "meter": recurring["meter"],
+        "nickname": price["nickname"],
+        "product": price["product"],
+        "tiers_mode": price["tiers_mode"],
+        "transform_usage": price["transform_quantity"],
+        "trial_period_days": recurring["trial_period_days"],
+        "usage_type": recurring["usage_type"],
+    })
+}
