@@ -1,3 +1,7 @@
-//! testkit
+//! For tests only: a whole application in process, and Stripe's contract to hold answers against.
+#![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a test that cannot be set up must stop")]
 
+pub mod app;
 pub mod contract;
+
+pub use app::{Response, START, TestApp};
