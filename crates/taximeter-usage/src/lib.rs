@@ -4,19 +4,16 @@
 //! against the state (is it new?), then written and synced, then applied to the state, then
 //! answered. So what was acknowledged is durable, is counted once, and is in the next read; and a
 //! restart, which applies the log again, comes to the same state.
-#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
-#![warn(
-    clippy::arithmetic_side_effects,
-    clippy::integer_division,
-    clippy::wildcard_enum_match_arm,
-    missing_docs
-)]
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
+#![warn(clippy::integer_division, clippy::wildcard_enum_match_arm, missing_docs)]
 
 mod codec;
 mod commit;
 mod engine;
 mod error;
 mod event;
+#[cfg(test)]
+mod faults;
 mod log;
 mod lookup;
 mod queue;
