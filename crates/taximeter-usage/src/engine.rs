@@ -73,6 +73,12 @@ impl Engine {
         Ok(Self { inner: Arc::new(Inner { shard, lock: Mutex::new(Some(lock)) }) })
     }
 
+    /// Whether it takes events: it has not been closed, and its disk has not failed.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.inner.shard.is_running()
+    }
+
     /// Records the events of `batch` that are new, and says of each what became of it, in order.
     /// When this returns, the recorded events are durable and in every total read from then on.
     ///

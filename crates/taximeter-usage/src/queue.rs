@@ -180,6 +180,11 @@ impl Queue {
         })
     }
 
+    /// Whether it still takes jobs in.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.lock().closed
+    }
+
     /// Takes in nothing more; what waits is still committed.
     pub(crate) fn close(&self) {
         self.lock().closed = true;

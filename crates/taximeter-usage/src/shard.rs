@@ -63,6 +63,11 @@ impl Shard {
         Ok(Self { queue, state, log: reader, thread: Mutex::new(Some(thread)) })
     }
 
+    /// Whether it takes events.
+    pub(crate) fn is_running(&self) -> bool {
+        self.queue.is_open()
+    }
+
     pub(crate) async fn append(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, AppendError> {
         if events.is_empty() {
             return Ok(Vec::new());

@@ -86,7 +86,7 @@ answers! {
 /// Declares the endpoints of one resource:
 ///
 /// ```text
-/// endpoints! { "customer":
+/// resource! { "customer":
 ///     POST "/v1/customers" => customers::create(customers::Create);
 ///     GET "/v1/customers/{id}" => customers::retrieve_any(id);
 /// }
@@ -94,45 +94,45 @@ answers! {
 ///
 /// `name(Input)` calls `name(ctx, input)`, `name(id)` calls `name(ctx, id)`, `name(id, Input)`
 /// calls `name(ctx, id, input)`. A GET reads in a snapshot; all else runs in a transaction.
-macro_rules! endpoints {
+macro_rules! resource {
     ($resource:literal: $( $method:ident $path:literal => $module:ident :: $verb:ident $args:tt; )*) => {
         pub(super) fn endpoints() -> Vec<$crate::endpoint::Endpoint> {
-            vec![$( $crate::endpoint::endpoint!($resource, $method, $path, $module, $verb, $args) ),*]
+            vec![$( $crate::endpoint::route!($resource, $method, $path, $module, $verb, $args) ),*]
         }
     };
 }
 
-macro_rules! endpoint {
+macro_rules! route {
     ($resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, (id)) => {
-        $crate::endpoint::endpoint!(
+        $crate::endpoint::route!(
             @$method $resource, $path, taximeter_service::params::Nothing,
             |ctx, id, _input| $module::$verb(ctx, &id)
         )
     };
     ($resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, (id, $input:ty)) => {
-        $crate::endpoint::endpoint!(
+        $crate::endpoint::route!(
             @$method $resource, $path, $input,
             |ctx, id, input| $module::$verb(ctx, &id, input)
         )
     };
     ($resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, ($input:ty)) => {
-        $crate::endpoint::endpoint!(
+        $crate::endpoint::route!(
             @$method $resource, $path, $input,
             |ctx, _id, input| $module::$verb(ctx, input)
         )
     };
     (@GET $resource:literal, $path:literal, $input:ty, |$ctx:ident, $id:ident, $args:ident| $call:expr) => {
-        $crate::endpoint::endpoint!(
+        $crate::endpoint::route!(
             @@ GET, get, Read, $resource, $path, $input, |$ctx, $id, $args| $call
         )
     };
     (@POST $resource:literal, $path:literal, $input:ty, |$ctx:ident, $id:ident, $args:ident| $call:expr) => {
-        $crate::endpoint::endpoint!(
+        $crate::endpoint::route!(
             @@ POST, post, Write, $resource, $path, $input, |$ctx, $id, $args| $call
         )
     };
     (@DELETE $resource:literal, $path:literal, $input:ty, |$ctx:ident, $id:ident, $args:ident| $call:expr) => {
-        $crate::endpoint::endpoint!(
+        $crate::endpoint::route!(
             @@ DELETE, delete, Write, $resource, $path, $input, |$ctx, $id, $args| $call
         )
     };
@@ -168,4 +168,4 @@ macro_rules! endpoint {
     }};
 }
 
-pub(crate) use {endpoint, endpoints};
+pub(crate) use {resource, route};

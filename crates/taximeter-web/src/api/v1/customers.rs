@@ -2,9 +2,9 @@
 
 use taximeter_service::{customers, search};
 
-use crate::endpoint::endpoints;
+use crate::endpoint::resource;
 
-endpoints! { "customer":
+resource! { "customer":
     POST "/v1/customers" => customers::create(customers::Create);
     GET "/v1/customers" => customers::list(customers::List);
     GET "/v1/customers/search" => customers::search(search::Search);

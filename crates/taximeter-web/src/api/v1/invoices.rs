@@ -3,9 +3,9 @@
 use taximeter_service::invoices::{self, preview};
 use taximeter_service::search;
 
-use crate::endpoint::endpoints;
+use crate::endpoint::resource;
 
-endpoints! { "invoice":
+resource! { "invoice":
     POST "/v1/invoices/create_preview" => preview::create(preview::Create);
     GET "/v1/invoices/upcoming" => preview::upcoming(preview::Upcoming);
     GET "/v1/invoices/upcoming/lines" => preview::upcoming_lines(preview::UpcomingLines);

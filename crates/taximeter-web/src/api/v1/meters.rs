@@ -2,9 +2,9 @@
 
 use taximeter_service::{meter_events, meters};
 
-use crate::endpoint::endpoints;
+use crate::endpoint::resource;
 
-endpoints! { "billing_meter":
+resource! { "billing_meter":
     POST "/v1/billing/meters" => meters::create(meters::Create);
     GET "/v1/billing/meters" => meters::list(meters::List);
     GET "/v1/billing/meters/{id}" => meters::retrieve(id);

@@ -2,9 +2,9 @@
 
 use taximeter_service::{prices, search};
 
-use crate::endpoint::endpoints;
+use crate::endpoint::resource;
 
-endpoints! { "price":
+resource! { "price":
     POST "/v1/prices" => prices::create(prices::Create);
     GET "/v1/prices" => prices::list(prices::List);
     GET "/v1/prices/search" => prices::search(search::Search);

@@ -2,9 +2,9 @@
 
 use taximeter_service::{products, search};
 
-use crate::endpoint::endpoints;
+use crate::endpoint::resource;
 
-endpoints! { "product":
+resource! { "product":
     POST "/v1/products" => products::create(products::Create);
     GET "/v1/products" => products::list(products::List);
     GET "/v1/products/search" => products::search(search::Search);

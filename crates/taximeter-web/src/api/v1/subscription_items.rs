@@ -2,9 +2,9 @@
 
 use taximeter_service::subscriptions::items;
 
-use crate::endpoint::endpoints;
+use crate::endpoint::resource;
 
-endpoints! { "subscription":
+resource! { "subscription":
     GET "/v1/subscription_items" => items::list(items::List);
     GET "/v1/subscription_items/{id}" => items::retrieve(id);
     POST "/v1/subscription_items/{id}" => items::update(id, items::Update);

@@ -2,9 +2,9 @@
 
 use taximeter_service::{search, subscriptions};
 
-use crate::endpoint::endpoints;
+use crate::endpoint::resource;
 
-endpoints! { "subscription":
+resource! { "subscription":
     POST "/v1/subscriptions" => subscriptions::create(subscriptions::Create);
     GET "/v1/subscriptions" => subscriptions::list(subscriptions::List);
     GET "/v1/subscriptions/search" => subscriptions::search(search::Search);
