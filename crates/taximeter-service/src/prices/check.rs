@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use taximeter_kernel::calendar::{Recurrence, RecurrenceError};
 use taximeter_kernel::decimal::Decimal;
 use taximeter_kernel::money::Currency;
-use taximeter_kernel::price::{Scheme, Tier, TierMode, TransformQuantity, UsageType};
+use taximeter_kernel::price::{Scheme, TierMode, TransformQuantity, UsageType};
 
-use super::fault::{amounts_fault, exclusive, param};
+use super::amounts::{Amounts, Shape};
+use super::fault::{below_one, needs_tiered, param};
 use super::input::{
-    Create, CurrencyOptionInput, DefaultPriceData, Infinity, PriceData, RecurringInput, TierInput,
+    Create, CurrencyOptionInput, DefaultPriceData, PriceData, RecurringInput, TierInput,
     TransformQuantityInput,
 };
 use super::{BillingScheme, CurrencyOption, Recurring, TaxBehavior};
 use crate::error::{Error, Result};
-use crate::params::{Keyed, OrWord, Path};
+use crate::params::{Keyed, Path};
 
 /// The longest trial of a subscription, in days (Stripe's).
 pub(super) const TRIAL_DAYS_MAX: i64 = 730;
@@ -65,16 +66,10 @@ impl Create {
 impl From<DefaultPriceData> for Asked {
     fn from(data: DefaultPriceData) -> Self {
         Self {
-            billing_scheme: BillingScheme::PerUnit,
-            currency: data.currency,
             currency_options: data.currency_options,
             recurring: data.recurring.map(Into::into),
             tax_behavior: data.tax_behavior,
-            tiers: None,
-            tiers_mode: None,
-            transform_quantity: None,
-            unit_amount: data.unit_amount,
-            unit_amount_decimal: data.unit_amount_decimal,
+            ..Self::per_unit(data.currency, data.unit_amount, data.unit_amount_decimal)
         }
     }
 }
@@ -82,21 +77,33 @@ impl From<DefaultPriceData> for Asked {
 impl From<PriceData> for Asked {
     fn from(data: PriceData) -> Self {
         Self {
-            billing_scheme: BillingScheme::PerUnit,
-            currency: data.currency,
-            currency_options: None,
             recurring: data.recurring.map(Into::into),
             tax_behavior: data.tax_behavior,
-            tiers: None,
-            tiers_mode: None,
-            transform_quantity: None,
-            unit_amount: data.unit_amount,
-            unit_amount_decimal: data.unit_amount_decimal,
+            ..Self::per_unit(data.currency, data.unit_amount, data.unit_amount_decimal)
         }
     }
 }
 
 impl Asked {
+    const fn per_unit(
+        currency: Currency,
+        unit_amount: Option<i64>,
+        unit_amount_decimal: Option<Decimal>,
+    ) -> Self {
+        Self {
+            billing_scheme: BillingScheme::PerUnit,
+            currency,
+            currency_options: None,
+            recurring: None,
+            tax_behavior: None,
+            tiers: None,
+            tiers_mode: None,
+            transform_quantity: None,
+            unit_amount,
+            unit_amount_decimal,
+        }
+    }
+
     /// Holds the parameters at `path` against every rule of a price.
     pub(super) fn check(self, path: Path<'_>) -> Result<Terms> {
         let shape = self.shape(path)?;
@@ -154,127 +161,6 @@ impl TransformQuantityInput {
     }
 }
 
-fn needs_tiered(name: &str, path: Path<'_>) -> Error {
-    Error::invalid(format!("`{name}` can only be used with `billing_scheme=tiered`."))
-        .param(param(path, name))
-}
-
-/// What a price has in common in all its currencies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// One amount for each unit or package.
-    PerUnit { transform: Option<TransformQuantity> },
-    /// Amounts by tier.
-    Tiered { mode: TierMode },
-}
-
-impl From<&Scheme> for Shape {
-    fn from(scheme: &Scheme) -> Self {
-        match scheme {
-            Scheme::PerUnit { transform, .. } => Self::PerUnit { transform: *transform },
-            Scheme::Tiered { mode, .. } => Self::Tiered { mode: *mode },
-        }
-    }
-}
-
-/// The amounts of one currency, as a request says them.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Amounts<'a> {
-    pub(super) unit_amount: Option<i64>,
-    pub(super) unit_amount_decimal: Option<Decimal>,
-    pub(super) tiers: Option<&'a [TierInput]>,
-}
-
-impl<'a> From<&'a CurrencyOptionInput> for Amounts<'a> {
-    fn from(option: &'a CurrencyOptionInput) -> Self {
-        Self {
-            unit_amount: option.unit_amount,
-            unit_amount_decimal: option.unit_amount_decimal,
-            tiers: option.tiers.as_deref(),
-        }
-    }
-}
-
-impl Amounts<'_> {
-    const fn are_absent(&self) -> bool {
-        self.unit_amount.is_none() && self.unit_amount_decimal.is_none() && self.tiers.is_none()
-    }
-
-    fn scheme(&self, shape: Shape, path: Path<'_>) -> Result<Scheme> {
-        let unit_amount = either(self.unit_amount, self.unit_amount_decimal, "unit_amount", path)?;
-        let scheme = match shape {
-            Shape::PerUnit { .. } if self.tiers.is_some() => {
-                return Err(needs_tiered("tiers", path));
-            }
-            Shape::PerUnit { transform } => match unit_amount {
-                Some(unit_amount) => Scheme::PerUnit { unit_amount, transform },
-                None => return Err(no_amount(path)),
-            },
-            Shape::Tiered { .. } if unit_amount.is_some() => {
-                let name = self.unit_amount_name();
-                return Err(Error::invalid(format!(
-                    "`{name}` cannot be used with `billing_scheme=tiered`; set the amounts of `tiers` instead."
-                ))
-                .param(param(path, name)));
-            }
-            Shape::Tiered { mode } => match self.tiers {
-                Some(tiers) => Scheme::Tiered { mode, tiers: checked_tiers(tiers, path)? },
-                None => return Err(Error::missing(param(path, "tiers"))),
-            },
-        };
-        scheme.validate().map_err(|error| amounts_fault(error, self, path))?;
-        Ok(scheme)
-    }
-
-    /// The parameter that says the unit amount.
-    pub(super) const fn unit_amount_name(&self) -> &'static str {
-        if self.unit_amount_decimal.is_some() { "unit_amount_decimal" } else { "unit_amount" }
-    }
-}
-
-fn no_amount(path: Path<'_>) -> Error {
-    let error = Error::invalid(
-        "Prices require an `unit_amount` or `unit_amount_decimal` parameter to be set.",
-    );
-    // Stripe names no parameter where the price itself lacks an amount.
-    match path.to_string() {
-        place if place.is_empty() => error,
-        place => error.param(place),
-    }
-}
-
-/// An amount that may be said as an integer or as a decimal, never as both.
-fn either(
-    whole: Option<i64>,
-    decimal: Option<Decimal>,
-    name: &str,
-    path: Path<'_>,
-) -> Result<Option<Decimal>> {
-    match (whole, decimal) {
-        (Some(_), Some(_)) => Err(exclusive(name, &format!("{name}_decimal"), path)),
-        (Some(whole), None) => Ok(Some(Decimal::from_int(whole))),
-        (None, decimal) => Ok(decimal),
-    }
-}
-
-fn checked_tiers(tiers: &[TierInput], path: Path<'_>) -> Result<Vec<Tier>> {
-    let at = path.child("tiers");
-    let mut checked = Vec::with_capacity(tiers.len());
-    for (index, tier) in tiers.iter().enumerate() {
-        let index = index.to_string();
-        let at = at.child(&index);
-        checked.push(Tier {
-            up_to: match tier.up_to {
-                OrWord::Word(Infinity::Inf) => None,
-                OrWord::Value(up_to) => Some(up_to),
-            },
-            unit_amount: either(tier.unit_amount, tier.unit_amount_decimal, "unit_amount", at)?,
-            flat_amount: either(tier.flat_amount, tier.flat_amount_decimal, "flat_amount", at)?,
-        });
-    }
-    Ok(checked)
-}
-
 /// Adds or replaces the amounts of other currencies. What an option does not mention stays.
 pub(super) fn merge_options(
     options: &mut BTreeMap<Currency, CurrencyOption>,
@@ -288,13 +174,14 @@ pub(super) fn merge_options(
     for (code, change) in changes.0 {
         let at = at.child(&code);
         let currency = super::currency(&code, at)?;
-        if currency == own || seen.contains(&currency) {
-            let why = if currency == own { "is the price's own currency" } else { "comes twice" };
-            return Err(Error::invalid(format!(
-                "Invalid currency option: {currency} {why}.",
-                currency = currency.code()
-            ))
-            .param(at.to_string()));
+        let why = match currency {
+            currency if currency == own => Some("is the price's own currency"),
+            currency if seen.contains(&currency) => Some("comes twice"),
+            _ => None,
+        };
+        if let Some(why) = why {
+            return Err(Error::invalid(format!("Invalid currency_options: {code} {why}."))
+                .param(at.to_string()));
         }
         seen.push(currency);
         let held = options.get(&currency);
@@ -365,13 +252,10 @@ fn recurrence(input: &RecurringInput, path: Path<'_>) -> Result<Recurrence> {
         Err(_) => Err(RecurrenceError::LongerThanThreeYears),
     };
     made.map_err(|error| match error {
-        RecurrenceError::CountBelowOne => super::fault::below_one(path.child("interval_count")),
+        RecurrenceError::CountBelowOne => below_one(path.child("interval_count")),
         RecurrenceError::LongerThanThreeYears => Error::invalid(
             "Invalid interval_count: a price must recur within 3 years (3 years, 36 months, 156 weeks, or 1095 days).",
         )
         .param(param(path, "interval_count")),
     })
 }
-
-#[cfg(test)]
-mod tests;

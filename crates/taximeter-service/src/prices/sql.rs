@@ -2,18 +2,20 @@
 
 use taximeter_db::{Arg, Cells, DbError, Row};
 use taximeter_kernel::calendar::{Interval, Recurrence};
+use taximeter_kernel::decimal::Decimal;
 use taximeter_kernel::id::{Kind as _, Product as ProductKind};
 use taximeter_kernel::money::Currency;
+use taximeter_kernel::price::{Scheme, TierMode};
 
 use super::stored::{StoredOptions, StoredScheme};
-use super::{BillingScheme, Exact, Price, Recurring, lookup_key_taken};
+use super::update::lookup_key_taken;
+use super::{BillingScheme, Exact, Price, Recurring};
 use crate::ctx::{Ctx, malformed, optional_word, word};
 use crate::error::{Error, Result};
 use crate::page::ListSql;
 use crate::params::Choice as _;
 use crate::search::{Field, FieldKind, FieldValue, Searchable};
 use crate::{list_sql, stored};
-use taximeter_kernel::price::Scheme;
 
 impl Row for Price {
     fn read(cells: &Cells<'_>) -> Result<Self, DbError> {
@@ -45,7 +47,7 @@ impl Row for Price {
 }
 
 fn read_scheme(cells: &Cells<'_>) -> Result<Scheme, DbError> {
-    let unit_amount: Option<taximeter_kernel::decimal::Decimal> = cells.get("unit_amount")?;
+    let unit_amount: Option<Decimal> = cells.get("unit_amount")?;
     let scheme = StoredScheme {
         unit_amount: unit_amount.map(Exact),
         transform: stored::read_optional(cells, "transform_quantity")?,
@@ -169,7 +171,7 @@ fn lasting(price: &Price) -> Result<[Arg; 15]> {
         Arg::from(BillingScheme::from(&price.scheme).as_str()),
         Arg::from(scheme.unit_amount.map(|amount| amount.0)),
         stored::write_optional(scheme.transform.as_ref())?,
-        Arg::from(scheme.tiers_mode.map(|mode| mode.as_str())),
+        Arg::from(scheme.tiers_mode.map(TierMode::as_str)),
         stored::write_optional(scheme.tiers.as_ref())?,
         Arg::from(recurring.map(|r| r.recurrence.interval().as_str())),
         Arg::from(recurring.map(|r| r.recurrence.count())),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use taximeter_kernel::money::Currency;
 use taximeter_kernel::price::{RoundQuantity, Scheme, Tier, TierMode, TransformQuantity};
 
-use super::check::Shape;
+use super::amounts::Shape;
 use super::{CurrencyOption, Exact, TaxBehavior};
 use crate::params::Choice as _;
 

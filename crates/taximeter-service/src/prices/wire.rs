@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use taximeter_kernel::decimal::Decimal;
+use taximeter_kernel::id::Id;
 use taximeter_kernel::price::{Scheme, Tier, TierMode, TransformQuantity};
 
 use super::{BillingScheme, Price, Recurring, TaxBehavior};
@@ -95,7 +96,7 @@ impl Recurring {
         json!({
             "interval": self.recurrence.interval().as_str(),
             "interval_count": self.recurrence.count(),
-            "meter": self.meter.as_ref().map(|id| id.as_str()),
+            "meter": self.meter.as_ref().map(Id::as_str),
             "trial_period_days": self.trial_period_days,
             "usage_type": self.usage_type.as_str(),
         })
@@ -123,7 +124,7 @@ impl Price {
             "product": self.product.as_str(),
             "recurring": self.recurring.as_ref().map(Recurring::wire),
             "tax_behavior": self.tax_behavior.as_str(),
-            "tiers_mode": tiers_mode(&self.scheme).map(|mode| mode.as_str()),
+            "tiers_mode": tiers_mode(&self.scheme).map(TierMode::as_str),
             "transform_quantity": packages(&self.scheme),
             "type": self.price_type().as_str(),
             "unit_amount": whole(unit_amount(&self.scheme)),
@@ -162,10 +163,10 @@ impl Price {
             "interval_count": recurring.recurrence.count(),
             "livemode": self.livemode,
             "metadata": self.metadata,
-            "meter": recurring.meter.as_ref().map(|id| id.as_str()),
+            "meter": recurring.meter.as_ref().map(Id::as_str),
             "nickname": self.nickname,
             "product": self.product.as_str(),
-            "tiers_mode": tiers_mode(&self.scheme).map(|mode| mode.as_str()),
+            "tiers_mode": tiers_mode(&self.scheme).map(TierMode::as_str),
             "transform_usage": packages(&self.scheme),
             "trial_period_days": recurring.trial_period_days,
             "usage_type": recurring.usage_type.as_str(),

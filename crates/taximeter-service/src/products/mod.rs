@@ -280,3 +280,6 @@ pub async fn search(ctx: &mut Ctx, input: Search) -> Result<Value> {
     let found = search::run::<Product>(ctx, &input, sql::ALL).await?;
     Ok(found.wire("/v1/products/search", Product::wire))
 }
+
+#[cfg(test)]
+mod tests;

@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_statement_descriptor_is_what_card_networks_take() {
-        let kept = |text| decode::<StatementDescriptor>(text).map(|s| s.0).ok();
+        let kept = |text: &str| decode::<StatementDescriptor>(text).map(|s| s.0).ok();
         assert_eq!(kept("TOKENS 13").as_deref(), Some("TOKENS 13"));
         assert_eq!(kept("Café Zürich").as_deref(), Some("Caf Zrich"));
         assert_eq!(kept(&"a".repeat(22)).as_deref(), Some("a".repeat(22).as_str()));

@@ -1,6 +1,7 @@
 //! A product as clients see it.
 
 use serde_json::{Number, Value, json};
+use taximeter_kernel::id::Id;
 
 use super::{PackageDimensions, Product};
 use crate::params::Choice as _;
@@ -16,7 +17,7 @@ impl Product {
             "object": "product",
             "active": self.active,
             "created": self.created.0,
-            "default_price": self.default_price.as_ref().map(|id| id.as_str()),
+            "default_price": self.default_price.as_ref().map(Id::as_str),
             "description": self.description,
             "images": self.images,
             "livemode": self.livemode,
