@@ -1,0 +1,311 @@
+//! `taximeter doctor`: whether a server could start here and would be well.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use taximeter_db::{Db, Kind};
+use taximeter_kernel::time::Timestamp;
+use taximeter_service::migrations::MIGRATIONS;
+use taximeter_service::{accounts, api_keys};
+
+use super::shown;
+use crate::cli::ServeFlags;
+use crate::config::{self, Environment, Store};
+use crate::data_dir::{self, Taken};
+use crate::failure::Failure;
+use crate::{process, serve, store, terminal, tls};
+
+/// No clock that is right is before this: 2026-01-01T00:00:00Z.
+const CLOCK_MIN: Timestamp = Timestamp(1_767_225_600);
+
+/// What a check comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Ok,
+    /// Worth a look; a server would start.
+    Warn,
+    /// A server would not start, or not be well.
+    Fail,
+}
+
+impl Verdict {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "FAIL",
+        }
+    }
+}
+
+/// One line of the report.
+#[derive(Debug)]
+struct Finding {
+    verdict: Verdict,
+    what: &'static str,
+    found: String,
+    hint: Option<String>,
+}
+
+impl Finding {
+    fn ok(what: &'static str, found: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Ok, what, found: found.into(), hint: None }
+    }
+
+    fn warn(what: &'static str, found: impl Into<String>, hint: &str) -> Self {
+        let hint = Some(hint.to_owned());
+        Self { verdict: Verdict::Warn, what, found: found.into(), hint }
+    }
+
+    fn fail(what: &'static str, failure: &Failure) -> Self {
+        let hint = failure.way_out().map(str::to_owned);
+        Self { verdict: Verdict::Fail, what, found: failure.line(), hint }
+    }
+
+    fn of(what: &'static str, outcome: Result<String, Failure>) -> Self {
+        match outcome {
+            Ok(found) => Self::ok(what, found),
+            Err(failure) => Self::fail(what, &failure),
+        }
+    }
+}
+
+/// Checks everything and prints a report.
+///
+/// # Errors
+/// None: what is wrong is in the report, and makes the exit code 1.
+pub(crate) async fn run(
+    at: &Store,
+    flags: &ServeFlags,
+    environment: &Environment,
+) -> Result<ExitCode, Failure> {
+    let mut findings = vec![directory(&at.data_dir)];
+    // Held until the end, so that no server starts under the checks.
+    let taken = at.data_dir.is_dir().then(|| data_dir::try_hold(&at.data_dir));
+    let running = matches!(taken, Some(Ok(Taken::By(_))));
+    findings.extend(taken.as_ref().map(server));
+    findings.extend(database(at).await);
+    findings.push(usage(&at.data_dir, running).await);
+    match config::serve(flags, environment) {
+        Err(failure) => findings.push(Finding::fail("options", &failure)),
+        Ok(settings) => {
+            findings.push(address(&settings.listen, running));
+            findings.extend(settings.tls.as_ref().map(|files| {
+                Finding::of("certificate", tls::load(files).map(|_| "can be used".to_owned()))
+            }));
+        }
+    }
+    drop(taken);
+    terminal::print(&report(&findings));
+    let failed = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn directory(dir: &Path) -> Finding {
+    const WHAT: &str = "data directory";
+    if !dir.exists() {
+        let found = format!("{} is not there yet; the first start makes it", dir.display());
+        return Finding::ok(WHAT, found);
+    }
+    let probe = dir.join(format!(".doctor-{}", std::process::id()));
+    let written = fs::write(&probe, "x").and_then(|()| fs::remove_file(&probe));
+    if let Err(error) = written {
+        let failure = Failure::new(format!("{} cannot be written to", dir.display()))
+            .because(&error)
+            .hint("give it to the user that runs the server, or name another with --data-dir");
+        return Finding::fail(WHAT, &failure);
+    }
+    if is_open_to_all(dir) {
+        let found = format!("{} can be read by every user of this machine", dir.display());
+        return Finding::warn(WHAT, found, "chmod o-rwx on it");
+    }
+    Finding::ok(WHAT, dir.display().to_string())
+}
+
+#[cfg(unix)]
+fn is_open_to_all(dir: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(dir).is_ok_and(|metadata| metadata.permissions().mode() & 0o005 != 0)
+}
+
+#[cfg(not(unix))]
+const fn is_open_to_all(_: &Path) -> bool {
+    false
+}
+
+fn server(taken: &Result<Taken, Failure>) -> Finding {
+    match taken {
+        Ok(Taken::Held(_)) => Finding::ok("server", "none is running on this directory"),
+        Ok(Taken::By(holder)) => Finding::ok("server", format!("{holder} is running here")),
+        Err(failure) => Finding::fail("server", failure),
+    }
+}
+
+async fn database(at: &Store) -> Vec<Finding> {
+    const WHAT: &str = "database";
+    if at.is_missing() {
+        return vec![
+            Finding::ok(WHAT, format!("{} is not there yet; the first start makes it", at.shown())),
+            clock(None),
+        ];
+    }
+    let db = match reachable(at).await {
+        Ok(db) => db,
+        Err(failure) => return vec![Finding::fail(WHAT, &failure), clock(None)],
+    };
+    let kind = match db.kind() {
+        Kind::Sqlite => "SQLite",
+        Kind::Postgres => "PostgreSQL",
+    };
+    let mut findings = vec![Finding::ok(WHAT, format!("{kind} at {}", at.shown()))];
+    match db.pending(MIGRATIONS).await {
+        Err(error) => {
+            findings.push(Finding::fail("tables", &store::migration_failure(at, &error)));
+            findings.push(clock(None));
+        }
+        Ok(pending) if !pending.is_empty() => {
+            let found = format!("{} steps behind", pending.len());
+            let hint = "the next start does them, or `taximeter migrate` does";
+            findings.push(Finding::warn("tables", found, hint));
+            findings.push(clock(None));
+        }
+        Ok(_) => {
+            findings.push(Finding::ok("tables", "up to date"));
+            findings.extend(contents(&db).await);
+        }
+    }
+    db.close().await;
+    findings
+}
+
+async fn reachable(at: &Store) -> Result<Db, Failure> {
+    let db = store::open(at).await?;
+    db.ping().await?;
+    Ok(db)
+}
+
+/// What the tables say: the keys, and how late it must be.
+async fn contents(db: &Db) -> Vec<Finding> {
+    const WHAT: &str = "keys";
+    let read = async {
+        let mut tx = db.begin_read().await?;
+        let keys = api_keys::list(&mut tx, None).await?;
+        let accounts = accounts::list(&mut tx).await?;
+        Ok::<_, Failure>((keys, accounts))
+    };
+    let (keys, accounts) = match read.await {
+        Ok(read) => read,
+        Err(failure) => return vec![Finding::fail(WHAT, &failure), clock(None)],
+    };
+    let now = process::now();
+    let usable = keys.iter().filter(|key| !key.is_expired(now)).count();
+    let keys_found = match (keys.len(), usable) {
+        (0, _) => Finding::ok(WHAT, "none yet; the first start makes them"),
+        (_, 0) => Finding::warn(
+            WHAT,
+            "all have ended: nobody can use the API",
+            "make one with `taximeter keys create`",
+        ),
+        (_, usable) => Finding::ok(WHAT, format!("{usable} can be used")),
+    };
+    let created = keys.iter().map(|key| key.created);
+    let newest = created.chain(accounts.iter().map(|account| account.created)).max();
+    vec![keys_found, clock(newest)]
+}
+
+fn clock(newest: Option<Timestamp>) -> Finding {
+    judge_clock(process::now(), newest)
+}
+
+fn judge_clock(now: Timestamp, newest: Option<Timestamp>) -> Finding {
+    const WHAT: &str = "clock";
+    const HINT: &str = "set it, and keep it right with NTP: billing goes by it";
+    let failure = if now < CLOCK_MIN {
+        format!("says {}, which is past", shown(now))
+    } else if let Some(newest) = newest.filter(|newest| now < *newest) {
+        format!("says {}, which is before what is stored ({})", shown(now), shown(newest))
+    } else {
+        return Finding::ok(WHAT, shown(now));
+    };
+    Finding::fail(WHAT, &Failure::new(failure).hint(HINT))
+}
+
+async fn usage(data_dir: &Path, running: bool) -> Finding {
+    const WHAT: &str = "usage log";
+    let dir = data_dir::usage(data_dir);
+    if !dir.is_dir() {
+        return Finding::ok(WHAT, format!("{} is not there yet", dir.display()));
+    }
+    if running {
+        return Finding::ok(WHAT, format!("{} is in use by the server", dir.display()));
+    }
+    // Opening reads all of it and verifies every checksum.
+    let opened = store::open_usage(data_dir).await;
+    let verified = match opened {
+        Ok(usage) => {
+            store::close_usage(usage).await;
+            Ok(format!("{} was read whole, and is sound", dir.display()))
+        }
+        Err(failure) => Err(failure),
+    };
+    Finding::of(WHAT, verified)
+}
+
+fn address(listen: &str, running: bool) -> Finding {
+    const WHAT: &str = "address";
+    match serve::listen(listen) {
+        Ok(_) => Finding::ok(WHAT, format!("{listen} is free")),
+        Err(_) if running => Finding::ok(WHAT, format!("{listen} is in use; a server is running")),
+        Err(failure) => Finding::fail(WHAT, &failure),
+    }
+}
+
+fn report(findings: &[Finding]) -> String {
+    let mut rows = Vec::new();
+    for finding in findings {
+        let verdict = finding.verdict.word().to_owned();
+        rows.push([verdict, finding.what.to_owned(), finding.found.clone()]);
+        if let Some(hint) = &finding.hint {
+            rows.push([String::new(), String::new(), format!("try: {hint}")]);
+        }
+    }
+    let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
+    let verdict = match (count(Verdict::Fail), count(Verdict::Warn)) {
+        (0, 0) => "All is well.".to_owned(),
+        (0, warnings) => format!("A server can start. Worth a look: {warnings}."),
+        (failures, _) => format!("Something is wrong: {failures}."),
+    };
+    format!("{}\n{verdict}\n", terminal::table(&rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_says_what_was_found_and_what_to_do() {
+        let failure = Failure::new("cannot listen on x").hint("take another");
+        let findings = [Finding::ok("keys", "7 can be used"), Finding::fail("address", &failure)];
+        assert_eq!(
+            report(&findings),
+            "\
+ok    keys     7 can be used
+FAIL  address  cannot listen on x
+               try: take another
+
+Something is wrong: 1.
+"
+        );
+        assert!(report(&findings[..1]).ends_with("\nAll is well.\n"));
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_what_is_stored_is_wrong() {
+        let now = Timestamp(CLOCK_MIN.0 + 7);
+        assert_eq!(judge_clock(now, None).verdict, Verdict::Ok);
+        assert_eq!(judge_clock(now, Some(now)).verdict, Verdict::Ok);
+        assert_eq!(judge_clock(now, Some(Timestamp(now.0 + 1))).verdict, Verdict::Fail);
+        assert_eq!(judge_clock(Timestamp(CLOCK_MIN.0 - 1), None).verdict, Verdict::Fail);
+    }
+}

@@ -1,0 +1,237 @@
+//! The life of a server: open, be ready, serve, drain, close.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum_server::Handle;
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::RustlsConfig;
+use rustls::ServerConfig;
+use taximeter_db::Db;
+use taximeter_service::api_keys::Authenticator;
+use taximeter_service::ctx::{Entropy, Services};
+use taximeter_usage::Engine;
+use taximeter_web::App;
+use tokio::task::{JoinError, JoinHandle};
+
+use crate::banner::Banner;
+use crate::config::{Serve, Store};
+use crate::failure::Failure;
+use crate::first_start::{self, Keys};
+use crate::process::{self, Signals};
+use crate::{data_dir, store, terminal, tls};
+
+/// How long requests that are being answered have when the server stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves until a signal asks it to stop.
+///
+/// # Errors
+/// A failure that names what keeps it from starting.
+pub(crate) async fn run(at: &Store, settings: Serve) -> Result<ExitCode, Failure> {
+    let started = Instant::now();
+    tls::install_provider();
+    let tls = settings.tls.as_ref().map(tls::load).transpose()?;
+    let entropy = process::entropy()?;
+    data_dir::create(&at.data_dir)?;
+    let mut held = data_dir::hold(&at.data_dir)?;
+    let listener = listen(&settings.listen)?;
+    let address = Address::of(&listener, tls.is_some())?;
+    held.announce(&address.url)
+        .map_err(|error| Failure::new("cannot write the lock file").because(&error))?;
+
+    let db = store::open(at).await?;
+    store::migrate(&db, at).await?;
+    let given = settings.secret_key.as_ref();
+    let keys = first_start::prepare(&db, &entropy, process::now(), given).await?;
+    let usage = store::open_usage(&at.data_dir).await?;
+
+    let caught = Signals::catch();
+    let signals =
+        caught.map_err(|error| Failure::new("signals cannot be caught").because(&error))?;
+    let server = Server::start(listener, tls, app(&db, &usage, entropy))?;
+    greet(at, &address, &keys, started);
+    let served = server.until_stopped(signals).await;
+    store::close_usage(usage).await;
+    db.close().await;
+    tracing::info!("stopped");
+    // Not before all is closed: the next server may start at once.
+    drop(held);
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+fn app(db: &Db, usage: &Engine, entropy: Entropy) -> App {
+    let services = Services {
+        db: db.clone(),
+        usage: usage.clone(),
+        catalog: Arc::default(),
+        in_flight: Arc::default(),
+        entropy,
+    };
+    App::new(services, Authenticator::new(db.clone()), Arc::new(process::now))
+}
+
+fn greet(at: &Store, address: &Address, keys: &Keys, started: Instant) {
+    let ready_ms = started.elapsed().as_millis();
+    let banner = Banner {
+        url: &address.url,
+        all_interfaces: address.all_interfaces,
+        database: &at.shown(),
+        usage: &data_dir::usage(&at.data_dir).display().to_string(),
+        keys,
+        ready_ms,
+    };
+    terminal::print(&banner.render(terminal::stdout_has_colour()));
+    tracing::info!(api.url = address.url, start.duration_ms = ready_ms, "ready");
+}
+
+/// Takes the address, so that a start which cannot have it changes nothing.
+///
+/// # Errors
+/// A failure that names the address and what is wrong with it.
+pub(crate) fn listen(address: &str) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    listener.map_err(|error| {
+        let failure = Failure::new(format!("cannot listen on {address}"));
+        match error.kind() {
+            io::ErrorKind::AddrInUse => failure.because(&error).hint(
+                "another program has that address; take another with --listen, or port 0 for any",
+            ),
+            io::ErrorKind::PermissionDenied => failure
+                .because(&error)
+                .hint("ports below 1024 are for privileged users; take another with --listen"),
+            io::ErrorKind::AddrNotAvailable => failure
+                .because(&error)
+                .hint("this machine has no such address; 0.0.0.0 stands for all that it has"),
+            _ => failure.because(&error).hint("--listen takes host:port, such as 127.0.0.1:4242"),
+        }
+    })
+}
+
+/// Where a server answers.
+struct Address {
+    url: String,
+    all_interfaces: bool,
+}
+
+impl Address {
+    fn of(listener: &TcpListener, secure: bool) -> Result<Self, Failure> {
+        let address = listener
+            .local_addr()
+            .map_err(|error| Failure::new("the listener has no address").because(&error))?;
+        Ok(Self::shown(address, secure))
+    }
+
+    fn shown(mut address: SocketAddr, secure: bool) -> Self {
+        let all_interfaces = address.ip().is_unspecified();
+        if all_interfaces {
+            // Nobody can connect to 0.0.0.0; who reads the banner is most likely on this machine.
+            address.set_ip(match address {
+                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        let scheme = if secure { "https" } else { "http" };
+        Self { url: format!("{scheme}://{address}"), all_interfaces }
+    }
+}
+
+/// A server that accepts connections.
+struct Server {
+    handle: Handle<SocketAddr>,
+    serving: JoinHandle<io::Result<()>>,
+}
+
+impl Server {
+    fn start(
+        listener: TcpListener,
+        tls: Option<Arc<ServerConfig>>,
+        app: App,
+    ) -> Result<Self, Failure> {
+        let handle = Handle::new();
+        let service = taximeter_web::router(app).into_make_service();
+        let failed = |error: io::Error| Failure::new("cannot serve").because(&error);
+        let serving = match tls {
+            None => {
+                let server = axum_server::from_tcp(listener).map_err(failed)?;
+                let server = server.acceptor(NoDelayAcceptor::new()).handle(handle.clone());
+                tokio::spawn(server.serve(service))
+            }
+            Some(config) => {
+                let config = RustlsConfig::from_config(config);
+                let server = axum_server::from_tcp_rustls(listener, config).map_err(failed)?;
+                let server = server
+                    .map(|acceptor| acceptor.acceptor(NoDelayAcceptor::new()))
+                    .handle(handle.clone());
+                tokio::spawn(server.serve(service))
+            }
+        };
+        Ok(Self { handle, serving })
+    }
+
+    /// Serves until the first signal, then drains; a second signal ends the process.
+    async fn until_stopped(mut self, mut signals: Signals) -> Result<(), Failure> {
+        let signal = tokio::select! {
+            ended = &mut self.serving => return outcome(ended),
+            signal = signals.next() => signal,
+        };
+        tracing::info!(
+            signal.name = signal.name,
+            connections = self.handle.connection_count(),
+            "stopping"
+        );
+        self.handle.graceful_shutdown(Some(DRAIN_TIMEOUT));
+        // Watches to the very end: closing the data may take its time too.
+        tokio::spawn(async move {
+            let again = signals.next().await;
+            tracing::warn!(signal.name = again.name, "ending at once");
+            process::exit_at_once(again);
+        });
+        outcome(self.serving.await)
+    }
+}
+
+fn outcome(ended: Result<io::Result<()>, JoinError>) -> Result<(), Failure> {
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        Err(Failure::new("the server ended by itself").because(error))
+    };
+    match ended {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => failed(&error),
+        Err(error) => failed(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_as_one_that_can_be_opened() {
+        for (address, secure, url, all) in [
+            ("127.0.0.1:7", false, "http://127.0.0.1:7", false),
+            ("127.0.0.1:7", true, "https://127.0.0.1:7", false),
+            ("0.0.0.0:80", false, "http://127.0.0.1:80", true),
+            ("[::]:80", false, "http://[::1]:80", true),
+            ("[::1]:80", false, "http://[::1]:80", false),
+        ] {
+            let shown = Address::shown(address.parse().unwrap(), secure);
+            assert_eq!((shown.url.as_str(), shown.all_interfaces), (url, all), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_address_in_use_is_named_with_the_way_out() {
+        let taken = listen("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let failure = listen(&address).unwrap_err();
+        assert!(failure.line().starts_with(&format!("cannot listen on {address}: ")));
+        assert!(failure.way_out().unwrap().contains("--listen"));
+    }
+}
