@@ -29,3 +29,4 @@ pub mod search;
 pub mod stored;
 pub mod subscriptions;
 pub mod version;
+pub mod wire;

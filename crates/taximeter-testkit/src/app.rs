@@ -259,7 +259,7 @@ async fn keys(database: &TestDb, entropy: &Entropy) -> (Id<Account>, String, Str
             permissions: Permissions::default(),
         };
         let made = api_keys::create(&mut tx, entropy, START, new).await.expect("a key");
-        secrets.push(made.1.as_str().to_owned());
+        secrets.push(made.1.expose().to_owned());
     }
     tx.commit().await.expect("a commit");
     let live = secrets.pop().expect("two keys");

@@ -11,7 +11,7 @@ use crate::app::App;
 
 /// Which of the two dialects of the API an endpoint speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flavor {
+pub(crate) enum Flavor {
     /// Forms, `expand`, v1 errors.
     V1,
     /// JSON bodies, v2 errors.

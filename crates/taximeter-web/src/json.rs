@@ -22,6 +22,11 @@ pub(crate) const VALUES_MAX: usize = 16_384;
 /// The longest name of a member, in bytes, as in forms.
 const KEY_BYTES_MAX: usize = crate::form::KEY_BYTES_MAX;
 
+/// Where answers carry exact decimals, serde_json hands a number that is no 64-bit integer to the
+/// reader as an object with this one name. A client that sends the name itself is refused alike.
+const NUMBER: &str = "$serde_json::private::Number";
+const INEXACT: &str = "a number must be an integer of 64 bits; write a decimal as a string";
+
 /// Reads a JSON object. An empty body is an empty object: some clients send none.
 ///
 /// # Errors
@@ -101,7 +106,7 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Node, E> {
-        Err(E::custom("a number must be an integer of 64 bits; write a decimal as a string"))
+        Err(E::custom(INEXACT))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Node, E> {
@@ -129,6 +134,9 @@ impl<'de> Visitor<'de> for Value<'_> {
                 return Err(A::Error::custom(format_args!(
                     "a name must be at most {KEY_BYTES_MAX} bytes"
                 )));
+            }
+            if name == NUMBER {
+                return Err(A::Error::custom(INEXACT));
             }
             let node = members.next_value_seed(inner)?;
             out.push((name, node));

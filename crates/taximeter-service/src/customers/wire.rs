@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Customer;
 use crate::params::Choice as _;
+use crate::wire::without_nulls;
 
 /// A postal address.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -80,7 +81,7 @@ impl Customer {
                 "url": format!("/v1/customers/{}/{what}", self.id),
             })
         };
-        json!({
+        let customer = json!({
             "id": self.id.as_str(),
             "object": "customer",
             "address": self.address,
@@ -111,7 +112,8 @@ impl Customer {
             "tax_exempt": self.tax_exempt.as_str(),
             "tax_ids": empty_list("tax_ids"),
             "test_clock": null,
-        })
+        });
+        without_nulls(customer, &["business_name", "individual_name", "tax"])
     }
 
     /// The credit by currency. Its sign is the opposite of `balance`: positive is credit.

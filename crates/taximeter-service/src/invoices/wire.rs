@@ -2,17 +2,13 @@
 
 use serde_json::{Value, json};
 use taximeter_kernel::id::{Id, InvoiceLine, Kind};
-use taximeter_kernel::time::Timestamp;
 
 use super::{Invoice, LINES_SHOWN, Line, Status};
 use crate::error::Result;
 use crate::page::{List, Page};
 use crate::params::Choice as _;
 use crate::subscriptions::CollectionMethod;
-
-fn seconds(at: Option<Timestamp>) -> Value {
-    json!(at.map(|at| at.0))
-}
+use crate::wire::seconds;
 
 impl Invoice {
     /// Whether it is a preview: it is drawn up in full, and not kept.
@@ -123,7 +119,6 @@ impl Invoice {
             "starting_balance": self.starting_balance,
             "statement_descriptor": null,
             "status": self.status.as_str(),
-            "status_details": null,
             "status_transitions": {
                 "finalized_at": seconds(self.finalized_at),
                 "marked_uncollectible_at": null,
@@ -133,7 +128,6 @@ impl Invoice {
             "subtotal": self.subtotal,
             "subtotal_excluding_tax": self.subtotal,
             "test_clock": null,
-            "threshold_reason": null,
             "total": self.total,
             "total_discount_amounts": [],
             "total_excluding_tax": self.total,
@@ -163,7 +157,6 @@ impl Invoice {
                 "subscription_details": {
                     "metadata": self.subscription_metadata,
                     "subscription": subscription.as_str(),
-                    "subscription_proration_date": null,
                 },
                 "type": "subscription_details",
             }),

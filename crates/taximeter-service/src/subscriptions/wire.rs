@@ -1,14 +1,10 @@
 //! A subscription and its items as clients see them.
 
 use serde_json::{Value, json};
-use taximeter_kernel::time::Timestamp;
 
 use super::{BillingModeType, Item, Subscription};
 use crate::params::Choice as _;
-
-fn seconds(at: Option<Timestamp>) -> Value {
-    json!(at.map(|at| at.0))
-}
+use crate::wire::{seconds, without_nulls};
 
 impl Subscription {
     /// The object `subscription`.
@@ -74,11 +70,9 @@ impl Subscription {
             "pending_invoice_item_interval": null,
             "pending_setup_intent": null,
             "pending_update": null,
-            "presentment_details": null,
             "schedule": null,
             "start_date": self.start_date.0,
             "status": self.status.as_str(),
-            "status_details": null,
             "test_clock": null,
             "transfer_data": null,
             "trial_end": null,
@@ -99,11 +93,12 @@ impl Subscription {
                 json!({ "proration_discounts": self.proration_discounts.map(|d| d.as_str()) })
             }
         };
-        json!({
+        let mode = json!({
             "flexible": flexible,
             "type": self.billing_mode.as_str(),
             "updated_at": seconds(self.billing_mode_updated_at),
-        })
+        });
+        without_nulls(mode, &["updated_at"])
     }
 }
 
@@ -114,7 +109,6 @@ impl Item {
         let mut item = json!({
             "id": self.id.as_str(),
             "object": "subscription_item",
-            "billed_until": null,
             "billing_thresholds": null,
             "created": self.created.0,
             "current_period_end": self.current_period.end.0,

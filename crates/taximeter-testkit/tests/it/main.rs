@@ -1,0 +1,4 @@
+//! The API, in process, on every database.
+
+#[cfg(test)]
+mod guide;
