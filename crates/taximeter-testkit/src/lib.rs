@@ -3,5 +3,6 @@
 
 pub mod app;
 pub mod contract;
+pub mod offered;
 
 pub use app::{Response, START, TestApp};

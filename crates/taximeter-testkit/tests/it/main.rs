@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod guide;
+#[cfg(test)]
+mod coverage;
