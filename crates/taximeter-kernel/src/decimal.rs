@@ -282,6 +282,31 @@ pub(crate) fn digits(mantissa: u128, places: usize) -> (String, String) {
     (whole, fraction)
 }
 
+impl Decimal {
+    /// Reads plain notation or one power of ten, as some languages print decimals: `7E-12` is
+    /// 0.000000000007, `1.5e3` is 1500.
+    ///
+    /// # Errors
+    /// [`DecimalError`] when the text is neither, or the number does not fit.
+    pub fn from_scientific(text: &str) -> Result<Self, DecimalError> {
+        let Some((coefficient, exponent)) = text.split_once(['e', 'E']) else { return text.parse() };
+        let coefficient: Self = coefficient.parse()?;
+        let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(DecimalError::Syntax);
+        }
+        let power: u8 = digits.parse().map_err(|_| DecimalError::Overflow)?;
+        if exponent.starts_with('-') {
+            let scale = coefficient.scale.checked_add(power).ok_or(DecimalError::TooManyDecimals)?;
+            return Self::new(coefficient.mantissa, scale);
+        }
+        let shift = power.saturating_sub(coefficient.scale);
+        let mantissa = ten_to(shift).and_then(|unit| coefficient.mantissa.checked_mul(unit));
+        let scale = coefficient.scale.saturating_sub(power);
+        Ok(Self::lowest_terms(mantissa.ok_or(DecimalError::Overflow)?, scale))
+    }
+}
+
 impl From<i64> for Decimal {
     fn from(n: i64) -> Self {
         Self::from_int(n)

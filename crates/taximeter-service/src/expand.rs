@@ -110,8 +110,7 @@ impl Expand {
             return Err(Error::invalid(format!(
                 "You cannot expand more than {DEPTH_MAX} levels of a property. Property: {path}"
             ))
-            .code("property_expansion_max_depth")
-            .param("expand"));
+            .code("property_expansion_max_depth"));
         }
         self.imply(path);
         Ok(())

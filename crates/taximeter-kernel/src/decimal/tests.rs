@@ -17,6 +17,23 @@ fn a_decimal_reads_and_prints_without_trailing_zeros() {
 }
 
 #[test]
+fn a_power_of_ten_is_read_exactly() {
+    for (text, printed) in [
+        ("7E-12", "0.000000000007"),
+        ("1.5e3", "1500"),
+        ("1.25E+1", "12.5"),
+        ("-2e0", "-2"),
+        ("0E-18", "0"),
+        ("12.50", "12.5"),
+    ] {
+        assert_eq!(Decimal::from_scientific(text).unwrap().to_string(), printed, "{text}");
+    }
+    for text in ["1e", "e5", "1e+", "1e5.0", "1e1e1", "1e-19", "1e99", "1e300", ""] {
+        assert!(Decimal::from_scientific(text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn a_text_that_is_no_decimal_is_refused() {
     for text in ["", "-", ".5", "5.", "1e5", "+1", "1,000", "NaN", " 1", "--1", "0x1"] {
         assert_eq!(text.parse::<Decimal>(), Err(DecimalError::Syntax), "{text}");

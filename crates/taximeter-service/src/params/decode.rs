@@ -224,7 +224,7 @@ impl Decode for bool {
 impl Decode for Decimal {
     fn decode(node: Option<Node>, path: Path<'_>) -> Result<Self> {
         let text = literal(node, path, "decimal")?;
-        text.parse().map_err(|error: DecimalError| {
+        Self::from_scientific(&text).map_err(|error: DecimalError| {
             Error::invalid(format!("Invalid decimal: {}: {error}", excerpt(&text)))
                 .param(path.to_string())
         })
