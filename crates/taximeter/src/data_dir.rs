@@ -125,6 +125,13 @@ impl Held {
     }
 }
 
+impl Drop for Held {
+    fn drop(&mut self) {
+        // What the file says is only for messages, and the lock goes with the process in any case.
+        let _unwritable = self.file.set_len(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +157,7 @@ mod tests {
             "{refusal}"
         );
         drop(held);
+        assert_eq!(fs::read_to_string(lock_file(&dir)).unwrap(), "");
         assert!(hold(&dir).is_ok());
     }
 

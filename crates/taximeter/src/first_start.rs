@@ -63,3 +63,68 @@ fn first_key(account: &Id<AccountKind>, mode: Mode) -> New {
         permissions: Permissions::default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU8, Ordering};
+    use taximeter_service::migrations::MIGRATIONS;
+
+    const NOW: Timestamp = Timestamp(1_800_000_007);
+
+    fn entropy() -> Entropy {
+        let count = AtomicU8::new(0);
+        Arc::new(move || [count.fetch_add(1, Ordering::Relaxed); 32])
+    }
+
+    async fn count_keys(db: &Db) -> usize {
+        let mut tx = db.begin_read().await.unwrap();
+        api_keys::list(&mut tx, None).await.unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn the_first_start_makes_a_key_of_each_mode_and_later_ones_make_none() {
+        for db in taximeter_db::testing::databases().await {
+            db.migrate(MIGRATIONS).await.unwrap();
+            let entropy = entropy();
+            let Keys::Made { test, live } = prepare(&db, &entropy, NOW, None).await.unwrap() else {
+                panic!("the first start makes keys");
+            };
+            assert_eq!((test.mode(), live.mode()), (Mode::Test, Mode::Live));
+            assert_eq!(prepare(&db, &entropy, NOW, None).await.unwrap(), Keys::Known);
+            assert_eq!(count_keys(&db).await, 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_given_key_is_the_only_one_and_is_taken_again() {
+        let given = Secret::parse("sk_test_local_development").unwrap();
+        for db in taximeter_db::testing::databases().await {
+            db.migrate(MIGRATIONS).await.unwrap();
+            let entropy = entropy();
+            for _ in 0..2 {
+                let keys = prepare(&db, &entropy, NOW, Some(&given)).await.unwrap();
+                assert_eq!(keys, Keys::Given(given.clone()));
+            }
+            assert_eq!(prepare(&db, &entropy, NOW, None).await.unwrap(), Keys::Known);
+            assert_eq!(count_keys(&db).await, 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn first_starts_at_the_same_moment_make_one_account_and_one_pair_of_keys() {
+        for db in taximeter_db::testing::databases().await {
+            db.migrate(MIGRATIONS).await.unwrap();
+            let entropy = entropy();
+            let start = || prepare(&db, &entropy, NOW, None);
+            let (a, b, c) = tokio::join!(start(), start(), start());
+            let made = [a, b, c].map(Result::unwrap);
+            let makers = made.iter().filter(|keys| matches!(keys, Keys::Made { .. })).count();
+            assert_eq!(makers, 1);
+            assert_eq!(count_keys(&db).await, 2);
+            let mut tx = db.begin_read().await.unwrap();
+            assert_eq!(accounts::list(&mut tx).await.unwrap().len(), 1);
+        }
+    }
+}

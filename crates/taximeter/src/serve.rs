@@ -26,6 +26,8 @@ use crate::{data_dir, store, terminal, tls};
 
 /// How long requests that are being answered have when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the database has to close. All that was committed is durable without it.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves until a signal asks it to stop.
 ///
@@ -56,7 +58,9 @@ pub(crate) async fn run(at: &Store, settings: Serve) -> Result<ExitCode, Failure
     greet(at, &address, &keys, started);
     let served = server.until_stopped(signals).await;
     store::close_usage(usage).await;
-    db.close().await;
+    if tokio::time::timeout(CLOSE_TIMEOUT, db.close()).await.is_err() {
+        tracing::warn!("the database did not close in time");
+    }
     tracing::info!("stopped");
     // Not before all is closed: the next server may start at once.
     drop(held);

@@ -1,0 +1,18 @@
+//! The binary as its users run it, and the keys and accounts it is given.
+
+#[cfg(test)]
+mod accounts;
+#[cfg(test)]
+mod api_keys;
+#[cfg(test)]
+mod authenticator;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod tls;
