@@ -64,7 +64,8 @@ impl Amounts<'_> {
             Shape::Tiered { .. } if unit_amount.is_some() => {
                 let name = self.unit_amount_name();
                 return Err(Error::invalid(format!(
-                    "`{name}` cannot be used with `billing_scheme=tiered`; set the amounts of `tiers` instead."
+                    "`{name}` cannot be used with `billing_scheme=tiered`; set the amounts of \
+                     `tiers` instead."
                 ))
                 .param(param(path, name)));
             }

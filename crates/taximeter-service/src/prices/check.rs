@@ -207,7 +207,8 @@ pub(super) fn changed_tax_behavior(
         None => Ok(held),
         Some(asked) if held == TaxBehavior::Unspecified || held == asked => Ok(asked),
         Some(_) => Err(Error::invalid(
-            "The `tax_behavior` of a price cannot be changed once it has been set to `inclusive` or `exclusive`.",
+            "The `tax_behavior` of a price cannot be changed once it has been set to `inclusive` \
+             or `exclusive`.",
         )
         .param(param(path, "tax_behavior"))),
     }
@@ -219,7 +220,8 @@ fn checked_recurring(input: RecurringInput, path: Path<'_>) -> Result<Recurring>
     match (usage_type, &input.meter) {
         (UsageType::Metered, None) => {
             return Err(Error::invalid(
-                "Starting with Stripe version `2025-03-31.basil`, metered prices must be backed by meters.",
+                "Starting with Stripe version `2025-03-31.basil`, metered prices must be backed by \
+                 meters.",
             ));
         }
         (UsageType::Licensed, Some(_)) => {
@@ -254,7 +256,8 @@ fn recurrence(input: &RecurringInput, path: Path<'_>) -> Result<Recurrence> {
     made.map_err(|error| match error {
         RecurrenceError::CountBelowOne => below_one(path.child("interval_count")),
         RecurrenceError::LongerThanThreeYears => Error::invalid(
-            "Invalid interval_count: a price must recur within 3 years (3 years, 36 months, 156 weeks, or 1095 days).",
+            "Invalid interval_count: a price must recur within 3 years (3 years, 36 months, 156 \
+             weeks, or 1095 days).",
         )
         .param(param(path, "interval_count")),
     })

@@ -113,7 +113,7 @@ pub async fn create_inline(ctx: &mut Ctx, input: PriceData, path: &str) -> Resul
 /// Writes a new price, and the events that tell of it.
 ///
 /// # Errors
-/// A 400 when the product is gone or another price took the lookup key meanwhile.
+/// A 400 when the product is gone, a 409 when another price took the lookup key meanwhile.
 pub(crate) async fn add(ctx: &mut Ctx, price: &Price) -> Result<()> {
     sql::insert(ctx, price).await?;
     outbox::push(ctx, "price.created", &price.wire()).await?;

@@ -89,7 +89,8 @@ fn currency(code: &str, path: Path<'_>) -> Result<Currency> {
     Currency::parse(code).map_err(|_| {
         let shown: String = code.chars().take(10).collect();
         Error::invalid(format!(
-            "Invalid currency: {shown}. It must be the three-letter ISO 4217 code of a supported currency, such as usd."
+            "Invalid currency: {shown}. It must be the three-letter ISO 4217 code of a supported \
+             currency, such as usd."
         ))
         .param(path.to_string())
     })

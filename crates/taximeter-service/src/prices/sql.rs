@@ -8,10 +8,9 @@ use taximeter_kernel::money::Currency;
 use taximeter_kernel::price::{Scheme, TierMode};
 
 use super::stored::{StoredOptions, StoredScheme};
-use super::update::lookup_key_taken;
 use super::{BillingScheme, Exact, Price, Recurring};
 use crate::ctx::{Ctx, malformed, optional_word, word};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::page::ListSql;
 use crate::params::Choice as _;
 use crate::search::{Field, FieldKind, FieldValue, Searchable};
@@ -147,6 +146,23 @@ pub(super) async fn is_in_other_mode(ctx: &mut Ctx, id: &str) -> Result<bool> {
     Ok(found.is_some())
 }
 
+/// A subscription that has not ended, has the price, and is billed in another currency than the
+/// price's own.
+pub(super) async fn find_subscription_in_another_currency(
+    ctx: &mut Ctx,
+    price: &Price,
+) -> Result<Option<String>> {
+    let args = ctx.args([Arg::from(&price.id), Arg::from(price.currency.code())]);
+    let sql = "SELECT subscriptions.id FROM subscription_items JOIN subscriptions \
+               ON subscriptions.account = subscription_items.account \
+               AND subscriptions.livemode = subscription_items.livemode \
+               AND subscriptions.id = subscription_items.subscription \
+               WHERE subscription_items.account = $1 AND subscription_items.livemode = $2 \
+               AND subscription_items.price = $3 AND subscriptions.currency <> $4 \
+               AND subscriptions.ended_at IS NULL ORDER BY subscriptions.seq LIMIT 1";
+    Ok(ctx.tx.optional(sql, args).await?)
+}
+
 /// The columns that can change, in the order of both statements below.
 fn changing(price: &Price) -> Result<[Arg; 6]> {
     Ok([
@@ -209,8 +225,12 @@ pub(super) async fn update(ctx: &mut Ctx, price: &Price) -> Result<()> {
 /// What another request did between the look and the write.
 fn taken_meanwhile(error: DbError, price: &Price) -> Error {
     match error {
-        // Random ids do not meet, so it is the lookup key.
-        error if error.is_unique() => lookup_key_taken(None),
+        // Random ids do not meet, so it is the lookup key. A second try sees its holder.
+        error if error.is_unique() => {
+            Error::new(Kind::Conflict, "Another request took this lookup key. Please try again.")
+                .code("lock_timeout")
+                .param("lookup_key")
+        }
         DbError::ForeignKey { .. } => {
             Error::no_such(ProductKind::NOUN, price.product.as_str(), "product")
         }

@@ -6,7 +6,7 @@ mod refused;
 mod shown;
 
 use super::*;
-use crate::params::{Decode as _, Node, Path};
+use crate::params::{Node, Path};
 
 /// The parameters that `a[b]=1&a[c]=2` carries.
 fn form(text: &str) -> Node {

@@ -1,7 +1,5 @@
 //! Changing prices. What they charge never changes.
 
-use taximeter_kernel::id::{Id, Price as PriceKind};
-
 use super::amounts::Shape;
 use super::{Price, Update, check, no_such_path, sql};
 use crate::ctx::Ctx;
@@ -22,6 +20,9 @@ pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Price> {
     input.apply(&mut price)?;
     if before.active && !price.active {
         refuse_default_price(ctx, &price).await?;
+    }
+    if price.currency_options.len() < before.currency_options.len() {
+        refuse_currencies_in_use(ctx, &price).await?;
     }
     if let Some(key) = &price.lookup_key
         && before.lookup_key.as_ref() != Some(key)
@@ -65,6 +66,18 @@ async fn refuse_default_price(ctx: &mut Ctx, price: &Price) -> Result<()> {
     Ok(())
 }
 
+/// A currency in which subscriptions are billed stays: else there were nothing to bill them.
+async fn refuse_currencies_in_use(ctx: &mut Ctx, price: &Price) -> Result<()> {
+    match sql::find_subscription_in_another_currency(ctx, price).await? {
+        None => Ok(()),
+        Some(subscription) => Err(Error::invalid(format!(
+            "The currency options of this price cannot be removed because the subscription \
+             `{subscription}` is billed in one of them."
+        ))
+        .param("currency_options")),
+    }
+}
+
 /// Writes a changed price, and the events that tell of it.
 async fn save(ctx: &mut Ctx, before: &Price, price: &Price) -> Result<()> {
     if before == price {
@@ -79,13 +92,12 @@ async fn save(ctx: &mut Ctx, before: &Price, price: &Price) -> Result<()> {
 pub(super) async fn claim_lookup_key(ctx: &mut Ctx, key: &str, transfer: bool) -> Result<()> {
     let Some(holder) = sql::find_locked_by_lookup_key(ctx, key).await? else { return Ok(()) };
     if !transfer {
-        return Err(lookup_key_taken(Some(&holder.id)));
+        return Err(Error::invalid(format!(
+            "A price (`{}`) already uses that lookup key.",
+            holder.id
+        ))
+        .param("lookup_key"));
     }
     let released = Price { lookup_key: None, ..holder.clone() };
     save(ctx, &holder, &released).await
-}
-
-pub(super) fn lookup_key_taken(by: Option<&Id<PriceKind>>) -> Error {
-    let holder = by.map_or(String::new(), |id| format!(" (`{id}`)"));
-    Error::invalid(format!("A price{holder} already uses that lookup key.")).param("lookup_key")
 }

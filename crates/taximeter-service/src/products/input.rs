@@ -252,7 +252,8 @@ fn apply_tax(
         Clear::Set(details) => {
             if !tax_code.is_keep() && !details.tax_code.is_keep() && tax_code != details.tax_code {
                 return Err(Error::invalid(
-                    "You may only specify one of these parameters: tax_code, tax_details[tax_code].",
+                    "You may only specify one of these parameters: tax_code, \
+                     tax_details[tax_code].",
                 )
                 .code("parameters_exclusive")
                 .param(path.child("tax_code").to_string()));

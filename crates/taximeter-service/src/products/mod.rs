@@ -211,7 +211,7 @@ fn check_default_price(product: &Product, price: &Price) -> Result<()> {
     let refuse = |message: String| Err(Error::invalid(message).param("default_price"));
     if price.product != product.id {
         return refuse(format!(
-            "The price `{}` cannot be the default price of product `{}`, to which it does not belong.",
+            "The price `{}` does not belong to product `{}`, so it cannot be its default price.",
             price.id, product.id
         ));
     }
