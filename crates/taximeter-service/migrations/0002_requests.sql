@@ -20,6 +20,7 @@ CREATE TABLE events (
     id {text} NOT NULL,
     type {text} NOT NULL,
     created {int} NOT NULL,
+    object_id {text} NOT NULL,
     object {text} NOT NULL,
     previous_attributes {text},
     request {text},
@@ -27,3 +28,5 @@ CREATE TABLE events (
 ) {strict};
 
 CREATE UNIQUE INDEX events_id ON events (account, livemode, id);
+
+CREATE INDEX events_created ON events (account, livemode, created);

@@ -13,6 +13,7 @@ pub mod catalog;
 pub mod ctx;
 pub mod customers;
 pub mod error;
+pub mod events;
 pub mod expand;
 pub mod idempotency;
 pub mod invoices;

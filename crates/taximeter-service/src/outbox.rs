@@ -42,12 +42,14 @@ async fn write(
     previous: Option<Value>,
 ) -> Result<()> {
     let id: Id<Event> = ctx.new_id();
+    let object_id = object["id"].as_str().unwrap_or("").to_owned();
     let object = serde_json::to_string(object).map_err(Error::internal)?;
     let previous = previous.map(|value| value.to_string());
     let args = ctx.args([
         Arg::from(id),
         Arg::from(kind),
         Arg::from(ctx.now),
+        Arg::from(object_id),
         Arg::from(object),
         Arg::Text(previous),
         Arg::from(ctx.caller.request.as_str()),
@@ -55,9 +57,9 @@ async fn write(
     ]);
     ctx.tx
         .execute(
-            "INSERT INTO events (account, livemode, id, type, created, object, \
-             previous_attributes, request, idempotency_key) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO events (account, livemode, id, type, created, object_id, \
+             object, previous_attributes, request, idempotency_key) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             args,
         )
         .await?;

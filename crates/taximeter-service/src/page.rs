@@ -1,5 +1,7 @@
 //! Lists: newest first, in pages cut by cursors.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use taximeter_db::Arg;
 
@@ -179,6 +181,23 @@ impl ListSql {
             Direction::Ascending => self.ascending,
         }
     }
+}
+
+/// A page token that stands for the last row of a page.
+#[must_use]
+pub fn seal_token(seq: i64) -> String {
+    URL_SAFE_NO_PAD.encode(format!("seq:{seq}"))
+}
+
+/// The row a page token stands for.
+///
+/// # Errors
+/// A 400 when the text is no token.
+pub fn open_token(token: &str, param: &str) -> Result<i64> {
+    let refuse = || Error::invalid("Invalid pagination cursor").param(param);
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| refuse())?;
+    let text = String::from_utf8(bytes).map_err(|_| refuse())?;
+    text.strip_prefix("seq:").and_then(|seq| seq.parse().ok()).ok_or_else(refuse)
 }
 
 /// Builds a [`ListSql`] out of literals. `$1` and `$2` are the account and mode, `$3` and `$4` the

@@ -8,14 +8,12 @@ mod query;
 
 pub use query::{Field, FieldKind, FieldValue, Query};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use taximeter_db::{Arg, Row};
 
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
-use crate::page::ListSql;
+use crate::page::{ListSql, open_token, seal_token};
 use crate::params::{Limit, Text};
 
 /// How many rows are read at a time.
@@ -62,7 +60,7 @@ pub struct Found<T> {
 pub async fn run<T: Searchable>(ctx: &mut Ctx, search: &Search, sql: ListSql) -> Result<Found<T>> {
     let query = Query::parse(&search.query, T::FIELDS)?;
     let limit = usize::try_from(search.limit.0).map_err(Error::internal)?;
-    let after = search.page.as_deref().map(open_token).transpose()?;
+    let after = search.page.as_deref().map(|token| open_token(token, "page")).transpose()?;
     let mut below = None;
     let mut rows: Vec<T> = Vec::new();
     let (mut more, mut total_count) = (false, 0_usize);
@@ -106,15 +104,4 @@ impl<T> Found<T> {
         out.insert("url".into(), url.into());
         Value::Object(out)
     }
-}
-
-fn seal_token(seq: i64) -> String {
-    URL_SAFE_NO_PAD.encode(format!("seq:{seq}"))
-}
-
-fn open_token(token: &str) -> Result<i64> {
-    let refuse = || Error::invalid("Invalid search pagination cursor").param("page");
-    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| refuse())?;
-    let text = String::from_utf8(bytes).map_err(|_| refuse())?;
-    text.strip_prefix("seq:").and_then(|seq| seq.parse().ok()).ok_or_else(refuse)
 }

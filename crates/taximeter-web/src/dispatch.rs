@@ -132,7 +132,10 @@ impl<I: Decode> Open<I> {
 
     async fn try_open(app: App, request: Request, spec: Spec) -> Result<Result<Self, Stored>> {
         let mut admitted = Admitted::admit(&app, request, spec).await?;
-        let expand = Expand::take(&mut admitted.params).map_err(Error::before_execution)?;
+        let expand = match spec.flavor {
+            Flavor::V1 => Expand::take(&mut admitted.params).map_err(Error::before_execution)?,
+            Flavor::V2 => Expand::default(),
+        };
         let input = I::decode(Some(admitted.params), Path::ROOT).map_err(Error::before_execution)?;
         let Admitted { caller, now, fingerprint, id, method, .. } = admitted;
         let flavor = spec.flavor;

@@ -75,6 +75,7 @@ macro_rules! answers {
 
 answers! {
     taximeter_service::customers::Customer,
+    taximeter_service::events::Event,
     taximeter_service::invoices::Invoice,
     taximeter_service::meters::Meter,
     taximeter_service::prices::Price,
@@ -95,51 +96,55 @@ answers! {
 /// `name(Input)` calls `name(ctx, input)`, `name(id)` calls `name(ctx, id)`, `name(id, Input)`
 /// calls `name(ctx, id, input)`. A GET reads in a snapshot; all else runs in a transaction.
 macro_rules! resource {
-    ($resource:literal: $( $method:ident $path:literal => $module:ident :: $verb:ident $args:tt; )*) => {
+    ($resource:literal: $($lines:tt)*) => {
+        $crate::endpoint::resource! { V1 $resource: $($lines)* }
+    };
+    ($flavor:ident $resource:literal:
+     $( $method:ident $path:literal => $module:ident :: $verb:ident $args:tt; )*) => {
         pub(super) fn endpoints() -> Vec<$crate::endpoint::Endpoint> {
-            vec![$( $crate::endpoint::route!($resource, $method, $path, $module, $verb, $args) ),*]
+            vec![$( $crate::endpoint::route!($flavor $resource, $method, $path, $module, $verb, $args) ),*]
         }
     };
 }
 
 macro_rules! route {
-    ($resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, (id)) => {
+    ($flavor:ident $resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, (id)) => {
         $crate::endpoint::route!(
-            @$method $resource, $path, taximeter_service::params::Nothing,
+            @$method $flavor $resource, $path, taximeter_service::params::Nothing,
             |ctx, id, _input| $module::$verb(ctx, &id)
         )
     };
-    ($resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, (id, $input:ty)) => {
+    ($flavor:ident $resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, (id, $input:ty)) => {
         $crate::endpoint::route!(
-            @$method $resource, $path, $input,
+            @$method $flavor $resource, $path, $input,
             |ctx, id, input| $module::$verb(ctx, &id, input)
         )
     };
-    ($resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, ($input:ty)) => {
+    ($flavor:ident $resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, ($input:ty)) => {
         $crate::endpoint::route!(
-            @$method $resource, $path, $input,
+            @$method $flavor $resource, $path, $input,
             |ctx, _id, input| $module::$verb(ctx, input)
         )
     };
-    (@GET $resource:literal, $path:literal, $input:ty, |$ctx:ident, $id:ident, $args:ident| $call:expr) => {
+    (@GET $flavor:ident $resource:literal, $path:literal, $input:ty, |$ctx:ident, $id:ident, $args:ident| $call:expr) => {
         $crate::endpoint::route!(
-            @@ GET, get, Read, $resource, $path, $input, |$ctx, $id, $args| $call
+            @@ GET, get, Read, $flavor, $resource, $path, $input, |$ctx, $id, $args| $call
         )
     };
-    (@POST $resource:literal, $path:literal, $input:ty, |$ctx:ident, $id:ident, $args:ident| $call:expr) => {
+    (@POST $flavor:ident $resource:literal, $path:literal, $input:ty, |$ctx:ident, $id:ident, $args:ident| $call:expr) => {
         $crate::endpoint::route!(
-            @@ POST, post, Write, $resource, $path, $input, |$ctx, $id, $args| $call
+            @@ POST, post, Write, $flavor, $resource, $path, $input, |$ctx, $id, $args| $call
         )
     };
-    (@DELETE $resource:literal, $path:literal, $input:ty, |$ctx:ident, $id:ident, $args:ident| $call:expr) => {
+    (@DELETE $flavor:ident $resource:literal, $path:literal, $input:ty, |$ctx:ident, $id:ident, $args:ident| $call:expr) => {
         $crate::endpoint::route!(
-            @@ DELETE, delete, Write, $resource, $path, $input, |$ctx, $id, $args| $call
+            @@ DELETE, delete, Write, $flavor, $resource, $path, $input, |$ctx, $id, $args| $call
         )
     };
-    (@@ $method:ident, $route:ident, $access:ident, $resource:literal, $path:literal, $input:ty,
+    (@@ $method:ident, $route:ident, $access:ident, $flavor:ident, $resource:literal, $path:literal, $input:ty,
      |$ctx:ident, $id:ident, $args:ident| $call:expr) => {{
         const SPEC: $crate::endpoint::Spec = $crate::endpoint::Spec {
-            flavor: $crate::endpoint::Flavor::V1,
+            flavor: $crate::endpoint::Flavor::$flavor,
             resource: $resource,
             access: taximeter_service::api_keys::Access::$access,
         };

@@ -24,6 +24,7 @@ const EXTRA_CODES: &[(&str, &str)] = &[
     ("duplicate_meter_event", "v2 meter events"),
     ("idempotency_error", "v2 idempotency"),
     ("no_meter", "v2 meter events"),
+    ("not_found", "v2 core events"),
     ("payload_invalid_value", "v2 meter events"),
     ("payload_no_customer_defined", "v2 meter events"),
     ("payload_no_value_defined", "v2 meter events"),

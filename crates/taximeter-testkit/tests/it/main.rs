@@ -4,3 +4,5 @@
 mod guide;
 #[cfg(test)]
 mod coverage;
+#[cfg(test)]
+mod events_api;

@@ -1,6 +1,7 @@
 //! `/v1`: forms in, JSON out.
 
 mod customers;
+mod events;
 mod invoices;
 mod meter_events;
 mod meters;
@@ -14,6 +15,7 @@ use crate::endpoint::Endpoint;
 pub(super) fn endpoints() -> Vec<Endpoint> {
     [
         customers::endpoints(),
+        events::endpoints(),
         invoices::endpoints(),
         meter_events::endpoints(),
         meters::endpoints(),

@@ -1,19 +1,10 @@
 //! `/v2`: JSON in, JSON out.
 
-use axum::http::Method;
-use axum::routing::post;
-use taximeter_service::meter_events::CreateV2;
-use taximeter_service::params::Decode as _;
+mod events;
+mod meter_events;
 
 use crate::endpoint::Endpoint;
-use crate::ingest;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![Endpoint {
-        method: Method::POST,
-        path: "/v2/billing/meter_events",
-        schema: CreateV2::schema(),
-        resource: ingest::RESOURCE,
-        handler: post(ingest::create_v2),
-    }]
+    [events::endpoints(), meter_events::endpoints()].concat()
 }
