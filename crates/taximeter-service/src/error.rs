@@ -212,7 +212,12 @@ impl StdError for Error {
 }
 
 impl From<DbError> for Error {
+    /// What a retry may mend is said so, in the form that SDKs retry; the rest is our fault.
     fn from(error: DbError) -> Self {
-        Self::internal(error)
+        if !error.is_transient() {
+            return Self::internal(error);
+        }
+        let message = "Another request is changing the same object. Try again in a moment.";
+        Self::new(Kind::Conflict, message).code("lock_timeout").because(error)
     }
 }

@@ -78,6 +78,13 @@ impl<'a> Fields<'a> {
     }
 }
 
+impl Fields<'_> {
+    /// Ends the walk. Every known member was taken, and unknown ones were refused at its start.
+    pub fn close(&mut self) {
+        debug_assert!(self.members.is_empty(), "declared members were not taken");
+    }
+}
+
 /// `type` for a field that Rust has to spell `r#type`.
 fn bare(name: &str) -> &str {
     name.strip_prefix("r#").unwrap_or(name)

@@ -17,11 +17,12 @@ macro_rules! params {
                 node: Option<$crate::params::Node>,
                 path: $crate::params::Path<'_>,
             ) -> $crate::error::Result<Self> {
-                #[allow(unused_mut, unused_variables, reason = "an input may have no members")]
                 let mut fields = $crate::params::Fields::open(
                     node, path, &[$(stringify!($field)),*],
                 )?;
-                Ok(Self { $( $field: fields.take(stringify!($field))? ),* })
+                let input = Self { $( $field: fields.take(stringify!($field))? ),* };
+                fields.close();
+                Ok(input)
             }
 
             fn schema() -> $crate::params::Schema {

@@ -6,3 +6,7 @@ mod guide;
 mod coverage;
 #[cfg(test)]
 mod events_api;
+#[cfg(test)]
+mod prices;
+#[cfg(test)]
+mod products;
