@@ -1,6 +1,7 @@
 //! The engine as others see it.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,6 +11,7 @@ use taximeter_kernel::time::Period;
 
 use crate::error::{AppendError, OpenError, ReadError};
 use crate::event::{Appended, Cancel, Cancelled, Event, EventQuery, Grain, NewEvent, Series};
+use crate::log::create_dir;
 use crate::log::disk::{Disk, OsDisk};
 use crate::shard::Shard;
 
@@ -39,12 +41,18 @@ impl Default for Options {
 ///
 /// The engine stops when it is [closed](Engine::close), when its last handle is dropped, and when
 /// its disk fails. A stopped engine appends nothing; reads still answer with all that was recorded.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+impl fmt::Debug for Engine {
+    /// Without the state, which may be large.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     // Dropped first: the directory is free only once nothing is written any more.
     shard: Shard,
@@ -68,7 +76,7 @@ impl Engine {
         options: Options,
         disk: Arc<dyn Disk>,
     ) -> Result<Self, OpenError> {
-        let lock = lock(dir)?;
+        let lock = lock(dir, disk.as_ref())?;
         let shard = Shard::open(&dir.join("shard-0"), options, disk)?;
         Ok(Self { inner: Arc::new(Inner { shard, lock: Mutex::new(Some(lock)) }) })
     }
@@ -165,10 +173,10 @@ impl Engine {
 }
 
 /// Makes `dir` this engine's own for as long as the file is open.
-fn lock(dir: &Path) -> Result<File, OpenError> {
+fn lock(dir: &Path, disk: &dyn Disk) -> Result<File, OpenError> {
     let path = dir.join("lock");
     let failed = |source| OpenError::Io { path: path.clone(), source };
-    fs::create_dir_all(dir).map_err(failed)?;
+    create_dir(dir, disk).map_err(failed)?;
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(failed)?;
     match file.try_lock() {

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use taximeter_kernel::decimal::Decimal;
 use taximeter_kernel::id::{Id, Mode, Scope};
@@ -19,6 +20,8 @@ use crate::{
 
 const SMALL: Options =
     Options { segment_bytes: 1_024, queue_events_max: 1_000, queue_bytes_max: 1_000_000 };
+/// More than a sync can take to begin.
+const PATIENCE: Duration = Duration::from_secs(60);
 const ALWAYS: Period = Period { start: Timestamp(i64::MIN), end: Timestamp(i64::MAX) };
 
 fn series() -> Series {
@@ -183,10 +186,10 @@ impl GatedDisk {
 
     /// Returns once the commit thread is in a sync.
     fn wait_for_a_sync(&self) {
-        let mut gate = self.gate.lock().unwrap();
-        while gate.waiting == 0 {
-            gate = self.changed.wait(gate).unwrap();
-        }
+        let gate = self.gate.lock().unwrap();
+        let none = |gate: &mut Gate| gate.waiting == 0;
+        let (_gate, result) = self.changed.wait_timeout_while(gate, PATIENCE, none).unwrap();
+        assert!(!result.timed_out(), "the commit thread never synced");
     }
 
     fn syncs(&self) -> usize {

@@ -27,7 +27,6 @@ use crate::state::State;
 /// The most bytes that one event takes up in the log.
 pub const EVENT_BYTES_MAX: usize = 64 * 1_024;
 
-#[derive(Debug)]
 pub(crate) struct Shard {
     queue: Arc<Queue>,
     state: Arc<RwLock<State>>,

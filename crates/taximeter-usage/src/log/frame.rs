@@ -54,6 +54,37 @@ pub(crate) enum FrameFault {
     UnknownFormat(u8),
 }
 
+/// The fields before the payload, not yet to be believed.
+struct Header<'a> {
+    magic: [u8; 4],
+    payload_bytes: u32,
+    first_seq: u64,
+    records: u32,
+    kind: u8,
+    version: u8,
+    /// All of the above as bytes.
+    checked: &'a [u8],
+    checksum: u64,
+}
+
+impl<'a> Header<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let checked = reader.bytes(CHECKED_BYTES)?;
+        let checksum = u64::from_le_bytes(reader.array()?);
+        let mut fields = Reader::new(checked);
+        Ok(Self {
+            magic: fields.array()?,
+            payload_bytes: u32::from_le_bytes(fields.array()?),
+            first_seq: u64::from_le_bytes(fields.array()?),
+            records: u32::from_le_bytes(fields.array()?),
+            kind: fields.byte()?,
+            version: fields.byte()?,
+            checked,
+            checksum,
+        })
+    }
+}
+
 /// A frame whose checksum is right.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
@@ -70,31 +101,24 @@ impl<'a> Frame<'a> {
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, FrameFault> {
         const SHORT: FrameFault = FrameFault::Damaged("frame is cut short");
         let mut reader = Reader::new(bytes);
-        let checked = reader.bytes(CHECKED_BYTES).map_err(|Malformed| SHORT)?;
-        let checksum = u64::from_le_bytes(reader.array().map_err(|Malformed| SHORT)?);
-        let mut header = Reader::new(checked);
-        let field = FrameFault::Damaged("frame header is unreadable");
-        let magic: [u8; 4] = header.array().map_err(|Malformed| field)?;
-        if magic != MAGIC {
+        let header = Header::read(&mut reader).map_err(|Malformed| SHORT)?;
+        if header.magic != MAGIC {
             return Err(FrameFault::Damaged("no frame begins here"));
         }
-        let payload_bytes = u32::from_le_bytes(header.array().map_err(|Malformed| field)?);
-        let first_seq = u64::from_le_bytes(header.array().map_err(|Malformed| field)?);
-        let records = u32::from_le_bytes(header.array().map_err(|Malformed| field)?);
-        let [kind, version, ..]: [u8; 4] = header.array().map_err(|Malformed| field)?;
-        let length = usize::try_from(payload_bytes).unwrap_or(usize::MAX);
+        let length = usize::try_from(header.payload_bytes).unwrap_or(usize::MAX);
         if length > FRAME_PAYLOAD_BYTES_MAX {
             return Err(FrameFault::Damaged("frame length is beyond the limit"));
         }
         let payload = reader.bytes(length).map_err(|Malformed| SHORT)?;
-        if checksum_of(checked, payload) != checksum {
+        if checksum_of(header.checked, payload) != header.checksum {
             return Err(FrameFault::Damaged("frame checksum does not match"));
         }
-        let kind = match (version, FrameKind::parse(kind)) {
+        let kind = match (header.version, FrameKind::parse(header.kind)) {
             (VERSION, Some(kind)) => kind,
-            (VERSION, None) => return Err(FrameFault::UnknownFormat(kind)),
+            (VERSION, None) => return Err(FrameFault::UnknownFormat(header.kind)),
             (newer, _) => return Err(FrameFault::UnknownFormat(newer)),
         };
+        let Header { first_seq, records, .. } = header;
         let bytes = FRAME_HEADER_BYTES.saturating_add(length);
         Ok(Self { kind, first_seq, records, bytes, payload })
     }

@@ -166,11 +166,19 @@ impl Active {
     }
 }
 
-/// Creates `dir` and makes its name durable.
-fn create_dir(dir: &Path, disk: &dyn Disk) -> io::Result<()> {
-    fs::create_dir_all(dir)?;
-    match dir.parent() {
-        Some(parent) => disk.sync_all(&File::open(parent)?),
-        None => Ok(()),
+/// Creates `dir` and what is missing above it, and makes their names durable.
+pub(crate) fn create_dir(dir: &Path, disk: &dyn Disk) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
     }
+    let parent = match dir.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    create_dir(parent, disk)?;
+    match fs::create_dir(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    disk.sync_all(&File::open(parent)?)
 }

@@ -5,8 +5,9 @@ use taximeter_kernel::decimal::Decimal;
 use taximeter_kernel::id::{Customer, Id, Mode, Scope};
 use taximeter_kernel::time::{Period, Timestamp};
 use taximeter_usage::{
-    AppendError, Appended, BATCH_EVENTS_MAX, Cancel, Cancelled, EVENT_BYTES_MAX, Engine,
-    EventQuery, Grain, NewEvent, OpenError, Options, REQUEST_KEY_KEPT_S, ReadError, Series,
+    AppendError, Appended, BATCH_EVENTS_MAX, Cancel, Cancelled, EVENT_BYTES_MAX,
+    EVENTS_PER_READ_MAX, Engine, EventQuery, Grain, NewEvent, OpenError, Options,
+    REQUEST_KEY_KEPT_S, ReadError, Series,
 };
 
 use crate::support::{
@@ -442,6 +443,16 @@ fn events_come_in_pages_in_the_order_of_arrival() {
 }
 
 #[test]
+fn one_read_returns_no_more_events_than_the_limit_that_has_a_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(dir.path(), Options::default()).unwrap();
+    let batch = (0..=EVENTS_PER_READ_MAX).map(|number| event(&number.to_string())).collect();
+    block_on(engine.append(batch)).unwrap();
+    assert_eq!(engine.events(&query(0, usize::MAX)).unwrap().len(), EVENTS_PER_READ_MAX);
+    assert_eq!(engine.events(&query(1_000, usize::MAX)).unwrap().len(), 1);
+}
+
+#[test]
 fn an_identifier_that_nobody_sent_finds_nothing() {
     let place = Place::new();
     let sent = place.record(event("a"));
@@ -489,6 +500,14 @@ fn a_directory_is_open_once() {
     place.engine.close();
     assert!(Engine::open(place.dir.path(), Options::default()).is_ok());
     drop(other);
+}
+
+#[test]
+fn a_directory_is_created_with_all_that_is_missing_above_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = dir.path().join("a/b/c");
+    Engine::open(&deep, SMALL).unwrap();
+    assert!(deep.join("shard-0").is_dir());
 }
 
 #[test]

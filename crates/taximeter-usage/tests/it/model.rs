@@ -173,7 +173,7 @@ impl Both {
 fn the_engine_answers_like_the_naive_one_after_every_step() {
     let mut runner = TestRunner::new(Config {
         cases: CASES,
-        max_shrink_iters: 4_000,
+        max_shrink_time: 20_000,
         failure_persistence: None,
         ..Config::default()
     });

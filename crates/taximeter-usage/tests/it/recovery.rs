@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use taximeter_usage::{Engine, Event, EventQuery, NewEvent, OpenError};
+use taximeter_usage::{Appended, Engine, Event, EventQuery, NewEvent, OpenError, ReadError};
 use tempfile::TempDir;
 
-use crate::support::{ALWAYS, Place, SEVEN, SMALL, block_on, cancel, event_at, series};
+use crate::support::{ALWAYS, Place, SEVEN, SMALL, block_on, cancel, event_at, request, series};
 
 /// What a crashed engine leaves: a copy of its files while it runs.
 struct Crashed {
@@ -258,6 +258,21 @@ fn a_log_that_a_newer_version_wrote_refuses_to_open() {
         bytes[24..32].copy_from_slice(&checksum.to_le_bytes());
     });
     assert!(matches!(engine, Err(OpenError::UnknownFormat { version: 9, .. })), "{engine:?}");
+}
+
+#[test]
+fn an_event_that_the_disk_changed_since_is_not_read_as_if_it_were_whole() {
+    let place = Place::new();
+    let recorded = place.record(event_at("a", SEVEN, "1.5"));
+    let path = place.dir.path().join(SEGMENT);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[HEADER_BYTES + 50] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let read = place.engine.event_by_identifier(&recorded.scope, &recorded.customer, "a");
+    assert!(matches!(read, Err(ReadError::Damaged { offset: 32, .. })), "{read:?}");
+    let replay = NewEvent { request: request(7, 13), ..event_at("b", SEVEN, "1") };
+    place.record(replay.clone());
+    assert!(matches!(place.append(replay), Appended::Replayed(_)), "others are not affected");
 }
 
 #[test]
