@@ -68,6 +68,10 @@ impl Admitted {
         let params = params(spec.flavor, &parts.headers, parts.uri.query(), &body)?;
         let fingerprint = Fingerprint::of(parts.method.as_str(), parts.uri.path(), &params);
         let id = path_id(&mut parts).await;
+        if id.contains('\0') {
+            // No text in a database holds it, and one of them refuses to be asked.
+            return Err(Error::no_such_path(&spec.resource.replace('_', " "), &id));
+        }
         let request = parts.extensions.get::<Id<RequestKind>>().cloned();
         let request = request.unwrap_or_else(|| Id::generate((app.services.entropy)()));
         let caller =

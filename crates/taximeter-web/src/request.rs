@@ -49,7 +49,14 @@ pub(crate) fn params(
             form::parse(&[query, body].join(&b'&'))
         }
         Flavor::V2 if body.is_empty() => form::parse(query),
-        Flavor::V2 => json::parse(body),
+        Flavor::V2 => {
+            let mut params = json::parse(body)?;
+            // What the query says must be taken or refused like the rest.
+            if let (Node::Map(members), Node::Map(more)) = (&mut params, form::parse(query)?) {
+                members.extend(more);
+            }
+            Ok(params)
+        }
     }
 }
 

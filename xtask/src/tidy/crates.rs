@@ -29,7 +29,7 @@ const FOR_TESTS: &str = "taximeter-testkit";
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["taximeter-db"]),
     ("axum-server", &["taximeter"]),
-    ("axum", &["taximeter-web"]),
+    ("axum", &["taximeter-web", "taximeter-testkit"]),
     ("askama", &["taximeter-web"]),
     ("clap", &["taximeter"]),
     ("getrandom", &["taximeter"]),

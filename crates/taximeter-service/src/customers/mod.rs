@@ -24,12 +24,12 @@ use crate::{outbox, stored, subscriptions};
 crate::choice! {
     /// How a customer is taxed.
     pub enum TaxExempt {
-        /// Not at all.
-        Exempt = "exempt",
         /// As usual.
         None = "none",
         /// The customer accounts for the tax.
         Reverse = "reverse",
+        /// Not at all.
+        Exempt = "exempt",
     }
 }
 

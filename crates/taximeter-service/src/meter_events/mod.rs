@@ -297,7 +297,6 @@ fn value_of(meter: &Meter, payload: &Payload) -> Result<Decimal> {
             "The value in the event payload can have at most {VALUE_DIGITS_MAX} digits. Received \
              {text}."
         ))
-        .code("meter_event_value_too_many_digits")
         .param(param));
     }
     value.map_err(|error| {

@@ -7,6 +7,8 @@ mod api_keys;
 #[cfg(test)]
 mod authenticator;
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod keys;
