@@ -304,6 +304,7 @@ fn a_failed_sync_stops_all_who_wait_and_all_who_come_later() {
     assert!(matches!(block_on(second), Err(AppendError::Stopped)));
     assert!(matches!(block_on(order), Err(AppendError::Stopped)));
     disk.open(false);
+    assert!(!engine.is_running());
     assert!(matches!(block_on(engine.append(one("c"))), Err(AppendError::Stopped)));
     assert_eq!(count(&engine), 1);
     // The write that was not synced may have reached the disk; the event must not count twice.

@@ -524,7 +524,9 @@ fn dropping_the_last_handle_frees_the_directory() {
 fn a_closed_engine_appends_nothing_and_still_reads() {
     let place = Place::new();
     place.record(event("a"));
+    assert!(place.engine.is_running());
     place.engine.clone().close();
+    assert!(!place.engine.is_running());
     let appended = block_on(place.engine.append(vec![event("b")]));
     assert!(matches!(appended, Err(AppendError::Stopped)));
     let order = block_on(place.engine.cancel(cancel("a")));
