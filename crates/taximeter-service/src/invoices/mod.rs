@@ -1,14 +1,17 @@
 //! Invoices: bills, drawn up from subscriptions, settled and numbered when finalized.
 
 mod build;
+mod issue;
 pub mod preview;
 mod sql;
 mod wire;
 
 use std::collections::BTreeMap;
 
-pub use build::{Draft, lines_of_item, write_draft, write_finalized};
-pub(crate) use build::no_payment_source;
+pub use build::{Draft, first_lines, lines_of_item};
+use issue::due_date;
+pub use issue::issue;
+pub(crate) use issue::no_payment_source;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use taximeter_db::Arg;
@@ -22,12 +25,12 @@ use taximeter_kernel::time::{Period, Timestamp};
 
 use crate::choice;
 use crate::ctx::Ctx;
-use crate::customers::{Address, Shipping};
+use crate::customers::{self, Address, Customer, Shipping};
 use crate::error::{Error, Kind, Result};
 use crate::page::List as Page;
-use crate::params::{Choice as _, Range, Text};
+use crate::params::{Choice, Range, Text};
 use crate::search::{self, Field, FieldKind, FieldValue, Search, Searchable};
-use crate::subscriptions::CollectionMethod;
+use crate::subscriptions::{self, CollectionMethod};
 
 /// How many lines an invoice shows with itself; the rest are read from its `lines`.
 pub const LINES_SHOWN: usize = 10;
@@ -85,7 +88,7 @@ crate::params! {
     pub struct Lines with page {}
 }
 
-/// The customer as it was when the invoice was drawn up.
+/// The customer as it was when the invoice was finalized; as it is, on a draft.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomerSnapshot {
     /// Billing address.
@@ -100,6 +103,19 @@ pub struct CustomerSnapshot {
     pub shipping: Option<Shipping>,
     /// How the customer is taxed.
     pub tax_exempt: String,
+}
+
+impl CustomerSnapshot {
+    fn of(customer: &Customer) -> Self {
+        Self {
+            address: customer.address.clone(),
+            email: customer.email.clone(),
+            name: customer.name.clone(),
+            phone: customer.phone.clone(),
+            shipping: customer.shipping.clone(),
+            tax_exempt: customer.tax_exempt.as_str().to_owned(),
+        }
+    }
 }
 
 /// One line of an invoice.
@@ -121,12 +137,10 @@ pub struct Line {
     pub product: Id<Product>,
     /// Minor units for each unit or package; nothing for a flat amount.
     pub unit_amount: Option<Decimal>,
-    /// The subscription it is for.
-    pub subscription: Id<SubscriptionKind>,
+    /// The subscription it is for; nothing in the preview of a new one.
+    pub subscription: Option<Id<SubscriptionKind>>,
     /// The item of the subscription it is for.
     pub subscription_item: Id<SubscriptionItem>,
-    /// The subscription's metadata.
-    pub metadata: BTreeMap<String, String>,
 }
 
 /// A bill.
@@ -157,11 +171,11 @@ pub struct Invoice {
     pub subtotal: i64,
     /// What it comes to, in minor units.
     pub total: i64,
-    /// What is due after the customer's balance, in minor units.
+    /// What is due after the customer's balance, in minor units; before it, on a draft.
     pub amount_due: i64,
     /// What was paid, in minor units.
     pub amount_paid: i64,
-    /// The customer's balance before it, in minor units.
+    /// The customer's balance before it, in minor units; the balance now, on a draft.
     pub starting_balance: i64,
     /// The customer's balance after it, once finalized, in minor units.
     pub ending_balance: Option<i64>,
@@ -183,9 +197,9 @@ pub struct Invoice {
     pub voided_at: Option<Timestamp>,
     /// When it is finalized by itself.
     pub automatically_finalizes_at: Option<Timestamp>,
-    /// The customer as it was.
+    /// The customer as it was; as it is, on a draft.
     pub customer_snapshot: CustomerSnapshot,
-    /// The subscription's metadata as it was.
+    /// The subscription's metadata as it was; as it is, on a draft.
     pub subscription_metadata: BTreeMap<String, String>,
     /// The operator's own keys and values.
     pub metadata: BTreeMap<String, String>,
@@ -237,8 +251,37 @@ impl Searchable for Invoice {
 pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Invoice> {
     let found = sql::find(ctx, id).await?;
     let mut invoice = found.ok_or_else(|| Error::no_such_path(InvoiceKind::NOUN, id))?;
-    sql::load_lines(ctx, &mut invoice).await?;
+    complete(ctx, &mut invoice).await?;
     Ok(invoice)
+}
+
+/// Reads what an invoice has beside its row: its lines and, while it is a draft, whatever of its
+/// customer and subscription it still follows.
+async fn complete(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
+    invoice.lines = sql::lines(ctx, &invoice.id).await?;
+    let sum = invoice.lines.iter().try_fold(0_i64, |sum, line| sum.checked_add(line.amount));
+    if sum != Some(invoice.subtotal) {
+        let (id, subtotal) = (&invoice.id, invoice.subtotal);
+        return Err(Error::internal(format!("lines of {id} come to {sum:?}, not {subtotal}")));
+    }
+    if invoice.status != Status::Draft {
+        return Ok(());
+    }
+    let customer = customers::retrieve_any(ctx, invoice.customer.as_str()).await?;
+    invoice.customer_snapshot = CustomerSnapshot::of(&customer);
+    invoice.starting_balance = customer.balance;
+    if let Some(subscription) = &invoice.subscription {
+        invoice.subscription_metadata = subscriptions::metadata_of(ctx, subscription).await?;
+    }
+    Ok(())
+}
+
+/// How many drafts a customer has. Each will be settled in its currency.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub(crate) async fn count_drafts(ctx: &mut Ctx, customer: &Id<CustomerKind>) -> Result<i64> {
+    sql::count_drafts(ctx, customer).await
 }
 
 /// Lists invoices, newest first.
@@ -247,20 +290,20 @@ pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Invoice> {
 /// A 400 when a cursor names nothing.
 pub async fn list(ctx: &mut Ctx, input: List) -> Result<Page> {
     let filters = [
-        Arg::from(input.collection_method.map(|m| m.as_str())),
+        Arg::from(input.collection_method.map(Choice::as_str)),
         Arg::from(input.created.min),
         Arg::from(input.created.max),
         Arg::from(input.customer.as_deref()),
         Arg::from(input.due_date.min),
         Arg::from(input.due_date.max),
-        Arg::from(input.status.map(|s| s.as_str())),
+        Arg::from(input.status.map(Choice::as_str)),
         Arg::from(input.subscription.as_deref()),
     ];
     let page = input.page()?;
     let mut slice: crate::page::Slice<Invoice> =
         ctx.page(&page, InvoiceKind::NOUN, (sql::SEQ, sql::LIST), filters).await?;
     for invoice in &mut slice.rows {
-        sql::load_lines(ctx, invoice).await?;
+        complete(ctx, invoice).await?;
     }
     Ok(Page {
         url: "/v1/invoices".to_owned(),
@@ -276,7 +319,7 @@ pub async fn list(ctx: &mut Ctx, input: List) -> Result<Page> {
 pub async fn search(ctx: &mut Ctx, input: Search) -> Result<Value> {
     let mut found = search::run::<Invoice>(ctx, &input, sql::ALL).await?;
     for invoice in &mut found.rows {
-        sql::load_lines(ctx, invoice).await?;
+        complete(ctx, invoice).await?;
     }
     Ok(found.wire("/v1/invoices/search", Invoice::wire))
 }

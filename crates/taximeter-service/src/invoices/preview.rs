@@ -5,16 +5,15 @@ use taximeter_kernel::money::Currency;
 use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::Period;
 
-use super::build::{line_of_no_usage_yet, lines_of_item};
 use super::wire::preview_id;
-use super::{BillingReason, Draft, Invoice, Line};
+use super::{BillingReason, Draft, Invoice, Line, first_lines, lines_of_item};
 use crate::choice;
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::error::{Error, Kind, Result};
 use crate::page::List;
 use crate::params::Text;
-use crate::subscriptions::{self, BillingModeInput, BillingModeType, ItemInput, Status, Subscription};
+use crate::subscriptions::{self, BillingModeInput, ItemInput, Status, Subscription};
 use crate::version::BASIL;
 
 choice! {
@@ -28,7 +27,8 @@ choice! {
 }
 
 crate::params! {
-    /// A subscription that does not exist yet, or how one would change.
+    /// A subscription that does not exist yet.
+    #[derive(Default)]
     pub struct SubscriptionDetails {
         /// How it would be billed.
         pub billing_mode: Option<BillingModeInput>,
@@ -40,8 +40,9 @@ crate::params! {
 crate::params! {
     /// Which invoice to preview.
     pub struct Create {
-        /// The currency of the subscription that does not exist yet.
-        pub currency: Option<Text<3>>,
+        /// The currency of the invoice: for a subscription that does not exist yet, what it is
+        /// billed in if its prices have several; else it must be the subscription's.
+        pub currency: Option<Currency>,
         /// Whose next invoice.
         pub customer: Option<Text<255>>,
         /// The next one or a typical one.
@@ -78,29 +79,69 @@ crate::params! {
 /// # Errors
 /// A 400 when what is asked for is against the rules, a 404 when there is no next invoice.
 pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Invoice> {
-    if let Some(id) = &input.subscription {
-        let subscription = named(ctx, id).await?;
-        if let Some(customer) = &input.customer
-            && subscription.customer.as_str() != &**customer
-        {
-            let message = format!("The subscription {} is not one of customer {}.", &**id, &**customer);
-            return Err(Error::invalid(message).param("subscription"));
+    let Create { currency, customer, preview_mode: _, subscription, subscription_details } = input;
+    let details = subscription_details.unwrap_or_default();
+    let invoice = match (subscription, customer, details.items) {
+        (Some(id), customer, items) => {
+            refuse_changes(items.is_some(), details.billing_mode.is_some())?;
+            let subscription = named(ctx, &id).await?;
+            refuse_other_customer(&subscription, customer.as_deref())?;
+            let customer = customers::retrieve_any(ctx, subscription.customer.as_str()).await?;
+            next_of_subscription(ctx, &customer, &subscription).await?
         }
-        return of_existing(ctx, subscription, input.subscription_details).await;
-    }
-    let Some(customer) = &input.customer else {
-        return Err(Error::invalid(
-            "You must provide one of the following parameters: customer, subscription.",
-        )
-        .code("parameter_missing"));
+        (None, Some(id), Some(items)) => {
+            let customer = customers::named(ctx, &id, "customer").await?;
+            return of_new(ctx, &customer, items, details.billing_mode, currency).await;
+        }
+        (None, Some(id), None) => {
+            refuse_changes(false, details.billing_mode.is_some())?;
+            let customer = customers::named(ctx, &id, "customer").await?;
+            next_of_customer(ctx, &customer).await?
+        }
+        (None, None, _) => {
+            return Err(Error::invalid(
+                "You must provide one of the following parameters: customer, subscription.",
+            )
+            .code("parameter_missing"));
+        }
     };
-    let customer = customers::named(ctx, customer, "customer").await?;
-    match input.subscription_details {
-        Some(details) if details.items.is_some() => {
-            of_new(ctx, customer, details, input.currency).await
-        }
-        _ => next_of_customer(ctx, customer).await,
+    match currency {
+        Some(asked) if asked != invoice.currency => Err(Error::invalid(format!(
+            "The subscription is billed in `{}`. This doesn't match the expected currency: `{}`.",
+            invoice.currency.code(),
+            asked.code()
+        ))
+        .param("currency")),
+        _ => Ok(invoice),
     }
+}
+
+fn refuse_other_customer(subscription: &Subscription, customer: Option<&str>) -> Result<()> {
+    match customer {
+        Some(id) if id != subscription.customer.as_str() => {
+            let message =
+                format!("The subscription {} is not one of customer {id}.", subscription.id);
+            Err(Error::invalid(message).param("subscription"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Changes are not ignored: without them the preview would be of something else.
+fn refuse_changes(items: bool, billing_mode: bool) -> Result<()> {
+    let name = match (items, billing_mode) {
+        (true, _) => "items",
+        (false, true) => "billing_mode",
+        (false, false) => return Ok(()),
+    };
+    let full = format!("subscription_details[{name}]");
+    Err(Error::invalid(format!(
+        "Received unknown parameter: {full}. Changes of an existing subscription cannot be previewed \
+         yet. To preview a new one, pass `customer` and `subscription_details[items]` without \
+         `subscription`."
+    ))
+    .code("parameter_unknown")
+    .param(full))
 }
 
 async fn named(ctx: &mut Ctx, id: &str) -> Result<Subscription> {
@@ -143,28 +184,15 @@ pub async fn upcoming_lines(ctx: &mut Ctx, input: UpcomingLines) -> Result<List>
     invoice.page_of_lines(&page)
 }
 
-async fn of_existing(
+/// The invoice at the end of the period that the subscription is in. It is of that period as it is
+/// stored, even when it is over: until renewals are billed, that invoice is still to come.
+async fn next_of_subscription(
     ctx: &mut Ctx,
-    subscription: Subscription,
-    details: Option<SubscriptionDetails>,
+    customer: &Customer,
+    subscription: &Subscription,
 ) -> Result<Invoice> {
-    if let Some(details) = details {
-        let param = if details.items.is_some() { "items" } else { "billing_mode" };
-        if details.items.is_some() || details.billing_mode.is_some() {
-            let full = format!("subscription_details[{param}]");
-            return Err(Error::invalid(format!(
-                "Received unknown parameter: {full}. Changes of an existing subscription cannot be \
-                 previewed yet; leave out `subscription` to preview a new one."
-            ))
-            .code("parameter_unknown")
-            .param(full));
-        }
-    }
-    let customer = customers::retrieve_any(ctx, subscription.customer.as_str()).await?;
-    if !has_next(&subscription) {
-        return Err(none_upcoming(&customer));
-    }
-    let boundary = subscription.next_boundary().ok_or_else(|| none_upcoming(&customer))?;
+    let boundary = subscription.next_boundary().filter(|_| has_next(subscription));
+    let boundary = boundary.ok_or_else(|| none_upcoming(customer))?;
     let mut lines = Vec::new();
     // Newest item first, as invoices have them.
     for item in subscription.items.iter().rev() {
@@ -173,33 +201,35 @@ async fn of_existing(
         }
         let period = match item.price.usage_type() {
             UsageType::Metered => item.current_period,
-            UsageType::Licensed => subscriptions::next_period(&subscription, item)?,
+            UsageType::Licensed => subscriptions::next_period(subscription, item)?,
         };
-        lines.extend(lines_of_item(ctx, &subscription, item, period).await?);
+        lines.extend(lines_of_item(ctx, subscription, item, period).await?);
     }
     let start = subscription.items.iter().map(|item| item.current_period.start).max();
     let period = Period { start: start.unwrap_or(boundary), end: boundary };
-    preview(ctx, &customer, &subscription, period, lines)
+    preview(ctx, customer, subscription, period, lines)
 }
 
 /// Whether a subscription goes on being billed.
-fn has_next(subscription: &Subscription) -> bool {
+const fn has_next(subscription: &Subscription) -> bool {
     match subscription.status {
         Status::Active | Status::PastDue | Status::Trialing | Status::Unpaid => true,
         Status::Canceled | Status::Incomplete | Status::IncompleteExpired | Status::Paused => false,
     }
 }
 
-/// The next invoice among all of a customer's subscriptions.
-async fn next_of_customer(ctx: &mut Ctx, customer: Customer) -> Result<Invoice> {
+/// The next invoice among all of a customer's subscriptions; the oldest one's of those that are due
+/// together.
+async fn next_of_customer(ctx: &mut Ctx, customer: &Customer) -> Result<Invoice> {
     let subscriptions = subscriptions::of_customer(ctx, customer.id.as_str()).await?;
     let next = subscriptions
-        .into_iter()
-        .filter(has_next)
-        .min_by_key(|subscription| (subscription.next_boundary(), subscription.id.clone()));
+        .iter()
+        .rev()
+        .filter(|subscription| has_next(subscription))
+        .min_by_key(|subscription| subscription.next_boundary());
     match next {
-        Some(subscription) => of_existing(ctx, subscription, None).await,
-        None => Err(none_upcoming(&customer)),
+        Some(subscription) => next_of_subscription(ctx, customer, subscription).await,
+        None => Err(none_upcoming(customer)),
     }
 }
 
@@ -208,47 +238,25 @@ fn none_upcoming(customer: &Customer) -> Error {
     Error::new(Kind::NotFound, message).code("invoice_upcoming_none")
 }
 
-/// The invoice with which a subscription that does not exist yet would begin.
+/// The invoice with which a subscription that does not exist yet would begin. It names none.
 async fn of_new(
     ctx: &mut Ctx,
-    customer: Customer,
-    details: SubscriptionDetails,
-    currency: Option<Text<3>>,
+    customer: &Customer,
+    items: Vec<ItemInput>,
+    billing_mode: Option<BillingModeInput>,
+    currency: Option<Currency>,
 ) -> Result<Invoice> {
-    let subscription = subscriptions::propose(
-        ctx,
-        &customer,
-        details.items.unwrap_or_default(),
-        details.billing_mode,
-        currency.as_deref(),
-        "subscription_details[items]",
-    )
-    .await?;
+    let path = "subscription_details[items]";
+    let subscription =
+        subscriptions::propose(ctx, customer, items, billing_mode, currency, path).await?;
     let lines = first_lines(ctx, &subscription).await?;
     let period = Period { start: ctx.now, end: ctx.now };
-    preview(ctx, &customer, &subscription, period, lines)
-}
-
-/// The lines with which a subscription begins: licensed items for their first period, and in
-/// classic mode a line of nothing for each metered one.
-///
-/// # Errors
-/// A 400 when an amount does not fit.
-pub(crate) async fn first_lines(ctx: &mut Ctx, subscription: &Subscription) -> Result<Vec<Line>> {
-    let mut lines = Vec::new();
-    for item in subscription.items.iter().rev() {
-        let period = item.current_period;
-        match (item.price.usage_type(), subscription.billing_mode) {
-            (UsageType::Licensed, _) => {
-                lines.extend(lines_of_item(ctx, subscription, item, period).await?);
-            }
-            (UsageType::Metered, BillingModeType::Classic) => {
-                lines.extend(line_of_no_usage_yet(ctx, subscription, item, period).await?);
-            }
-            (UsageType::Metered, BillingModeType::Flexible) => {}
-        }
+    let mut invoice = preview(ctx, customer, &subscription, period, lines)?;
+    invoice.subscription = None;
+    for line in &mut invoice.lines {
+        line.subscription = None;
     }
-    Ok(lines)
+    Ok(invoice)
 }
 
 fn preview(
@@ -269,12 +277,8 @@ fn preview(
         created: period.end,
         lines,
     };
-    draft.invoice(preview_id("upcoming_in_", ctx.entropy()))
-}
-
-/// What a preview's currency may be called, checked where the subscription is proposed.
-pub(crate) fn parse_currency(code: &str, param: &str) -> Result<Currency> {
-    Currency::parse(code).map_err(|_| {
-        Error::invalid(format!("Invalid currency: {}.", code.to_lowercase())).param(param)
-    })
+    let mut invoice = draft.invoice(preview_id("upcoming_in_", ctx.entropy()))?;
+    invoice.amount_due = invoice.settlement(customer)?.amount_due;
+    invoice.auto_advance = true;
+    Ok(invoice)
 }

@@ -1,12 +1,13 @@
 //! The statements of invoices and their lines.
 
 use taximeter_db::{Arg, Cells, DbError, Row};
+use taximeter_kernel::id::{Customer, Id, Invoice as InvoiceKind};
 use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::Period;
 
 use super::{Invoice, Line};
 use crate::ctx::{Ctx, malformed, word};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::list_sql;
 use crate::page::ListSql;
 use crate::params::Choice as _;
@@ -81,7 +82,6 @@ impl Row for Line {
             unit_amount: cells.get("unit_amount")?,
             subscription: cells.get("subscription")?,
             subscription_item: cells.get("subscription_item")?,
-            metadata: std::collections::BTreeMap::new(),
         })
     }
 }
@@ -92,16 +92,19 @@ pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Invoice>> {
     Ok(ctx.tx.optional(sql, args).await?)
 }
 
-/// Reads the lines of an invoice. Their metadata is that of the subscription.
-pub(super) async fn load_lines(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
-    let args = ctx.args([Arg::from(&invoice.id)]);
+/// Reads the lines of an invoice: two for each of the 100 tiers of 20 items at most.
+pub(super) async fn lines(ctx: &mut Ctx, invoice: &Id<InvoiceKind>) -> Result<Vec<Line>> {
+    let args = ctx.args([Arg::from(invoice)]);
     let sql = "SELECT * FROM invoice_lines WHERE account = $1 AND livemode = $2 AND invoice = $3 \
-               ORDER BY position LIMIT 1000";
-    invoice.lines = ctx.tx.rows(sql, args).await?;
-    for line in &mut invoice.lines {
-        line.metadata = invoice.subscription_metadata.clone();
-    }
-    Ok(())
+               ORDER BY position LIMIT 4000";
+    Ok(ctx.tx.rows(sql, args).await?)
+}
+
+pub(super) async fn count_drafts(ctx: &mut Ctx, customer: &Id<Customer>) -> Result<i64> {
+    let args = ctx.args([Arg::from(customer)]);
+    let sql = "SELECT COUNT(*) AS n FROM invoices WHERE account = $1 AND livemode = $2 \
+               AND customer = $3 AND status = 'draft'";
+    Ok(ctx.tx.one(sql, args).await?)
 }
 
 pub(super) async fn insert(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
@@ -144,7 +147,7 @@ pub(super) async fn insert(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
                metadata, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
                $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, \
                $30, $31)";
-    ctx.tx.execute(sql, args).await?;
+    ctx.tx.execute(sql, args).await.map_err(|error| number_taken(error, invoice))?;
     for (position, line) in (0_i64..).zip(&invoice.lines) {
         insert_line(ctx, invoice, position, line).await?;
     }
@@ -164,7 +167,7 @@ async fn insert_line(ctx: &mut Ctx, invoice: &Invoice, position: i64, line: &Lin
         Arg::from(&line.price),
         Arg::from(&line.product),
         Arg::from(line.unit_amount),
-        Arg::from(&line.subscription),
+        Arg::from(line.subscription.as_ref()),
         Arg::from(&line.subscription_item),
     ]);
     let sql = "INSERT INTO invoice_lines (account, livemode, invoice, position, id, amount, \
@@ -173,4 +176,16 @@ async fn insert_line(ctx: &mut Ctx, invoice: &Invoice, position: i64, line: &Lin
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     ctx.tx.execute(sql, args).await?;
     Ok(())
+}
+
+/// Numbers are the account's, prefixes the customer's: one who takes over a prefix that another gave
+/// up comes upon numbers that are used.
+fn number_taken(error: DbError, invoice: &Invoice) -> Error {
+    match &invoice.number {
+        Some(number) if error.is_unique_on("invoices_number") => Error::invalid(format!(
+            "The invoice number {number} is already used. Set the customer's \
+             `next_invoice_sequence` to one that is not."
+        )),
+        _ => error.into(),
+    }
 }

@@ -10,6 +10,9 @@ use crate::params::Choice as _;
 use crate::subscriptions::CollectionMethod;
 use crate::wire::seconds;
 
+/// How long Stripe leaves a draft of a renewal open before it is finalized, in seconds.
+const DRAFT_S: i64 = 3_600;
+
 impl Invoice {
     /// Whether it is a preview: it is drawn up in full, and not kept.
     #[must_use]
@@ -29,8 +32,6 @@ impl Invoice {
     }
 
     fn amounts(&self) -> Value {
-        let paid_out = self.amount_paid;
-        let remaining = if self.status == Status::Void { 0 } else { self.amount_due - paid_out };
         json!({
             "id": self.id.as_str(),
             "object": "invoice",
@@ -39,9 +40,9 @@ impl Invoice {
             "account_tax_ids": null,
             "amount_due": self.amount_due,
             "amount_overpaid": 0,
-            "amount_paid": paid_out,
+            "amount_paid": self.amount_paid,
             "amount_paid_off_stripe": 0,
-            "amount_remaining": remaining,
+            "amount_remaining": self.amount_due.saturating_sub(self.amount_paid),
             "amount_shipping": 0,
             "application": null,
             "attempt_count": 0,
@@ -137,14 +138,14 @@ impl Invoice {
         })
     }
 
-    /// When a payment is tried next: with the draft's hour over, if it is paid automatically.
+    /// When a payment is tried next, if one is: as a draft is finalized, or would be in a preview.
     fn next_payment_attempt(&self) -> Option<i64> {
         let automatic = self.collection_method == CollectionMethod::ChargeAutomatically;
         if !automatic || self.status != Status::Draft {
             return None;
         }
         if self.is_preview() {
-            return Some(self.created.0.saturating_add(super::build::DRAFT_S));
+            return Some(self.created.0.saturating_add(DRAFT_S));
         }
         self.automatically_finalizes_at.map(|at| at.0)
     }
@@ -205,14 +206,14 @@ impl Invoice {
             "discounts": [],
             "invoice": self.id.as_str(),
             "livemode": self.livemode,
-            "metadata": line.metadata,
+            "metadata": self.subscription_metadata,
             "parent": {
                 "invoice_item_details": null,
                 "subscription_item_details": {
                     "invoice_item": null,
                     "proration": false,
                     "proration_details": { "credited_items": null },
-                    "subscription": line.subscription.as_str(),
+                    "subscription": line.subscription.as_ref().map(Id::as_str),
                     "subscription_item": line.subscription_item.as_str(),
                 },
                 "type": "subscription_item_details",
@@ -230,7 +231,7 @@ impl Invoice {
             // Whole units only: what is used in part shows in `quantity_decimal`.
             "quantity": i64::try_from(line.quantity.whole()).ok(),
             "quantity_decimal": line.quantity.to_string(),
-            "subscription": line.subscription.as_str(),
+            "subscription": line.subscription.as_ref().map(Id::as_str),
             "subtotal": line.amount,
             "taxes": [],
         })

@@ -1,5 +1,7 @@
 //! What a request may say about a subscription.
 
+use taximeter_kernel::money::Currency;
+
 use super::{BillingModeType, CollectionMethod, Feedback, ProrationDiscounts};
 use crate::choice;
 use crate::params::{Clear, Metadata, MetadataChange, Range, Text};
@@ -10,6 +12,7 @@ pub(super) const ITEMS_MAX: usize = 20;
 
 choice! {
     /// What happens when the first invoice cannot be paid.
+    #[expect(clippy::enum_variant_names, reason = "they are Stripe's words")]
     pub enum PaymentBehavior {
         /// The subscription is made all the same.
         AllowIncomplete = "allow_incomplete",
@@ -102,7 +105,7 @@ crate::params! {
         /// How its invoices are collected.
         pub collection_method: Option<CollectionMethod>,
         /// What it is billed in, if its prices have several currencies.
-        pub currency: Option<Text<3>>,
+        pub currency: Option<Currency>,
         /// Who is billed.
         pub customer: Text<255>,
         /// How long after it is sent an invoice is due, in days.

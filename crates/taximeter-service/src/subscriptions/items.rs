@@ -2,9 +2,10 @@
 
 use taximeter_kernel::id::{Kind as _, Subscription as SubscriptionKind, SubscriptionItem};
 
-use super::create::checked_quantity;
 use super::input::ProrationBehavior;
-use super::{Item, find, sql};
+use super::propose::checked_quantity;
+use super::update::{not_while_incomplete, only_metadata};
+use super::{Item, Status, find, sql};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::outbox;
@@ -36,9 +37,7 @@ crate::params! {
 /// # Errors
 /// A 404 when there is none.
 pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Item> {
-    sql::find_item(ctx, id)
-        .await?
-        .ok_or_else(|| Error::no_such_path(SubscriptionItem::NOUN, id))
+    sql::find_item(ctx, id).await?.ok_or_else(|| Error::no_such_path(SubscriptionItem::NOUN, id))
 }
 
 /// Lists the items of a subscription, oldest first: the one list of Stripe's in that order.
@@ -50,7 +49,8 @@ pub async fn list(ctx: &mut Ctx, input: List) -> Result<Page> {
         Error::no_such(SubscriptionKind::NOUN, &input.subscription, "subscription")
     })?;
     let page = input.page()?;
-    let slice = page.cut_from(subscription.items, SubscriptionItem::NOUN, |item| item.id.as_str())?;
+    let slice =
+        page.cut_from(subscription.items, SubscriptionItem::NOUN, |item| item.id.as_str())?;
     Ok(Page {
         url: format!("/v1/subscription_items?subscription={}", subscription.id),
         has_more: slice.has_more,
@@ -73,25 +73,30 @@ pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Item> {
         .find(|item| item.id.as_str() == id)
         .ok_or_else(|| Error::no_such_path(SubscriptionItem::NOUN, id))?;
     if before.has_ended() {
-        return Err(super::update::only_metadata());
+        return Err(only_metadata());
     }
-    change(item, input.quantity, input.metadata, input.proration_behavior, "")?;
+    if before.status == Status::Incomplete && input.quantity.is_some() {
+        return Err(not_while_incomplete());
+    }
+    change(item, input.quantity, input.metadata, input.proration_behavior, "quantity")?;
     let item = item.clone();
     sql::update_item(ctx, &item).await?;
-    outbox::push_update(ctx, "customer.subscription.updated", &before.wire(), &after.wire()).await?;
+    outbox::push_update(ctx, "customer.subscription.updated", &before.wire(), &after.wire())
+        .await?;
     Ok(item)
 }
 
-/// Puts a change on an item. `path` is where the change came from: `items[0]`, or nothing.
+/// Puts a change on an item. `quantity_param` is where the quantity came from: `quantity`, or
+/// `items[0][quantity]`.
 pub(super) fn change(
     item: &mut Item,
     quantity: Option<i64>,
     metadata: MetadataChange,
     proration: Option<ProrationBehavior>,
-    path: &str,
+    quantity_param: &str,
 ) -> Result<()> {
     if let Some(asked) = quantity {
-        let quantity = checked_quantity(&item.price, Some(asked), path)?;
+        let quantity = checked_quantity(&item.price, Some(asked), quantity_param)?;
         if quantity != item.quantity && proration != Some(ProrationBehavior::None) {
             return Err(Error::invalid(
                 "Changes of quantity cannot be prorated yet. Pass `proration_behavior=none` to \

@@ -3,14 +3,16 @@
 mod create;
 mod input;
 pub mod items;
+mod propose;
 mod sql;
 mod update;
 mod wire;
 
 use std::collections::BTreeMap;
 
-pub use create::{create, propose};
+pub use create::create;
 pub use input::{BillingModeInput, Cancel, Create, ItemInput, List, Update};
+pub use propose::propose;
 use serde_json::Value;
 use taximeter_db::Arg;
 use taximeter_kernel::id::{
@@ -25,12 +27,12 @@ use crate::choice;
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::page::List as Page;
-use crate::params::Choice as _;
+use crate::params::Choice;
 use crate::prices::Price;
 use crate::search::{self, Field, FieldKind, FieldValue, Search, Searchable};
 
 /// The most subscriptions of one customer that are not canceled (Stripe's bound).
-pub const SUBSCRIPTIONS_PER_CUSTOMER_MAX: usize = 500;
+pub const SUBSCRIPTIONS_PER_CUSTOMER_MAX: i64 = 500;
 
 choice! {
     /// Where a subscription is in its life.
@@ -109,7 +111,6 @@ choice! {
 /// One price of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    pub(crate) seq: i64,
     /// Its id.
     pub id: Id<SubscriptionItem>,
     /// The subscription it belongs to.
@@ -253,6 +254,18 @@ pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Subscription> {
     find(ctx, id).await?.ok_or_else(|| Error::no_such_path(SubscriptionKind::NOUN, id))
 }
 
+/// The metadata of a subscription that is known to exist.
+///
+/// # Errors
+/// A 500 when the database cannot be read, or has no such subscription.
+pub(crate) async fn metadata_of(
+    ctx: &mut Ctx,
+    id: &Id<SubscriptionKind>,
+) -> Result<BTreeMap<String, String>> {
+    let found = sql::find(ctx, id.as_str()).await?;
+    found.map(|s| s.metadata).ok_or_else(|| Error::internal(format!("{id} is not there")))
+}
+
 /// All subscriptions of a customer that have not ended, newest first.
 ///
 /// # Errors
@@ -286,7 +299,7 @@ pub async fn list_of_customer(ctx: &mut Ctx, customer: &str) -> Result<Page> {
 pub async fn list(ctx: &mut Ctx, input: List) -> Result<Page> {
     let page = input.page()?;
     let filters = [
-        Arg::from(input.collection_method.map(|m| m.as_str())),
+        Arg::from(input.collection_method.map(Choice::as_str)),
         Arg::from(input.created.min),
         Arg::from(input.created.max),
         Arg::from(input.customer.as_deref()),

@@ -9,7 +9,7 @@ use super::{CancellationDetails, Item, Subscription};
 use crate::ctx::{Ctx, malformed, optional_word, word};
 use crate::error::Result;
 use crate::page::ListSql;
-use crate::params::Choice as _;
+use crate::params::Choice;
 use crate::{list_sql, prices, stored};
 
 pub(super) const SEQ: &str =
@@ -73,7 +73,6 @@ impl Row for Subscription {
 
 /// An item without its price, which is read on its own.
 struct BareItem {
-    seq: i64,
     id: Id<SubscriptionItem>,
     subscription: Id<taximeter_kernel::id::Subscription>,
     price: Id<Price>,
@@ -87,7 +86,6 @@ impl Row for BareItem {
     fn read(cells: &Cells<'_>) -> Result<Self, DbError> {
         let (start, end) = (cells.get("current_period_start")?, cells.get("current_period_end")?);
         Ok(Self {
-            seq: cells.get("seq")?,
             id: cells.get("id")?,
             subscription: cells.get("subscription")?,
             price: cells.get("price")?,
@@ -102,7 +100,6 @@ impl Row for BareItem {
 impl BareItem {
     async fn with_price(self, ctx: &mut Ctx) -> Result<Item> {
         Ok(Item {
-            seq: self.seq,
             id: self.id,
             subscription: self.subscription,
             price: prices::retrieve(ctx, self.price.as_str()).await?,
@@ -174,14 +171,14 @@ fn columns(subscription: &Subscription) -> Result<[Arg; 19]> {
         Arg::from(subscription.collection_method.as_str()),
         Arg::from(subscription.days_until_due),
         Arg::from(subscription.billing_mode.as_str()),
-        Arg::from(subscription.proration_discounts.map(|d| d.as_str())),
+        Arg::from(subscription.proration_discounts.map(Choice::as_str)),
         Arg::from(subscription.billing_mode_updated_at),
         Arg::from(subscription.billing_cycle_anchor),
         Arg::from(subscription.start_date),
         Arg::from(subscription.canceled_at),
         Arg::from(subscription.ended_at),
         Arg::from(subscription.cancellation.reason.as_deref()),
-        Arg::from(subscription.cancellation.feedback.map(|f| f.as_str())),
+        Arg::from(subscription.cancellation.feedback.map(Choice::as_str)),
         Arg::from(subscription.cancellation.comment.as_deref()),
         Arg::from(subscription.description.as_deref()),
         Arg::from(subscription.latest_invoice.as_ref()),

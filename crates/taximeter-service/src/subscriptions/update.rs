@@ -1,6 +1,8 @@
 //! How a subscription changes and ends.
 
-use taximeter_kernel::id::{Customer as CustomerKind, Id, Kind as _, Subscription as SubscriptionKind, SubscriptionItem};
+use taximeter_kernel::id::{
+    Customer as CustomerKind, Id, Kind as _, Subscription as SubscriptionKind, SubscriptionItem,
+};
 use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::Period;
 
@@ -8,7 +10,7 @@ use super::create::checked_days;
 use super::input::{Cancel, CancellationDetailsInput, ItemUpdate, Update};
 use super::{CancellationDetails, CollectionMethod, Status, Subscription, items, retrieve, sql};
 use crate::ctx::Ctx;
-use crate::customers;
+use crate::customers::{self, Customer};
 use crate::error::{Error, Result};
 use crate::invoices::{self, BillingReason, Draft, lines_of_item};
 use crate::outbox;
@@ -31,13 +33,15 @@ pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Subscripti
         metadata,
         proration_behavior,
     } = input;
-    let more = collection_method.is_some()
+    let billing = collection_method.is_some()
         || days_until_due.is_some()
-        || !description.is_keep()
         || items.is_some()
         || proration_behavior.is_some();
-    if before.has_ended() && more {
+    if before.has_ended() && (billing || !description.is_keep()) {
         return Err(only_metadata());
+    }
+    if before.status == Status::Incomplete && billing {
+        return Err(not_while_incomplete());
     }
     if collection_method.is_some() || days_until_due.is_some() {
         let method = collection_method.unwrap_or(before.collection_method);
@@ -53,14 +57,17 @@ pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Subscripti
     for (index, change) in items.unwrap_or_default().into_iter().enumerate() {
         let path = format!("items[{index}]");
         let ItemUpdate { id, metadata, quantity } = change;
-        let item = after.items.iter_mut().find(|item| item.id.as_str() == &*id).ok_or_else(|| {
-            Error::no_such(SubscriptionItem::NOUN, &id, format!("{path}[id]"))
-        })?;
-        items::change(item, quantity, metadata, proration_behavior, &path)?;
+        let item =
+            after.items.iter_mut().find(|item| item.id.as_str() == &*id).ok_or_else(|| {
+                Error::no_such(SubscriptionItem::NOUN, &id, format!("{path}[id]"))
+            })?;
+        let quantity_path = format!("{path}[quantity]");
+        items::change(item, quantity, metadata, proration_behavior, &quantity_path)?;
         sql::update_item(ctx, item).await?;
     }
     sql::update(ctx, &after).await?;
-    outbox::push_update(ctx, "customer.subscription.updated", &before.wire(), &after.wire()).await?;
+    outbox::push_update(ctx, "customer.subscription.updated", &before.wire(), &after.wire())
+        .await?;
     Ok(after)
 }
 
@@ -79,65 +86,103 @@ pub(super) fn only_metadata() -> Error {
         .code("invalid_canceled_subscription_fields")
 }
 
+/// What may not change before the first invoice is paid.
+pub(super) fn not_while_incomplete() -> Error {
+    Error::invalid(
+        "This subscription is `incomplete`: until its first invoice is paid, only what it says \
+         about itself can be updated, such as its `description` and `metadata`.",
+    )
+}
+
 /// Ends a subscription now.
 ///
 /// # Errors
 /// A 404 when there is none that has not ended, a 400 when unused time is to be credited.
 pub async fn cancel(ctx: &mut Ctx, id: &str, input: Cancel) -> Result<Subscription> {
-    sql::lock(ctx, id).await?;
-    let before = retrieve(ctx, id).await?;
-    if before.has_ended() {
-        return Err(Error::no_such_path(SubscriptionKind::NOUN, id));
-    }
-    if input.prorate == Some(true) {
+    let Cancel { cancellation_details, invoice_now, prorate } = input;
+    let billed = match invoice_now {
+        Some(true) => Some(locked_customer_of(ctx, id).await?),
+        Some(false) | None => None,
+    };
+    let before = locked_unless_ended(ctx, id).await?.ok_or_else(|| is_gone(id))?;
+    if prorate == Some(true) {
         return Err(Error::invalid(
             "Unused time cannot be credited yet: leave out `prorate`, or pass `prorate=false`.",
         )
         .param("prorate"));
     }
     let mut details = before.cancellation.clone();
-    if let Some(input) = input.cancellation_details {
+    if let Some(input) = cancellation_details {
         apply_details(input, &mut details);
     }
-    end(ctx, before, details, input.invoice_now == Some(true)).await
+    end(ctx, before, details, billed).await
 }
 
-/// Ends every subscription of a customer, without billing what is left.
+/// Ends every subscription of a customer, without billing what is left. The caller holds the
+/// customer.
 ///
 /// # Errors
 /// A 500 when the database does not take it.
 pub async fn cancel_all_of_customer(ctx: &mut Ctx, customer: &Id<CustomerKind>) -> Result<()> {
-    for subscription in super::of_customer(ctx, customer.as_str()).await? {
-        sql::lock(ctx, subscription.id.as_str()).await?;
-        let details = subscription.cancellation.clone();
-        end(ctx, subscription, details, false).await?;
+    for listed in super::of_customer(ctx, customer.as_str()).await? {
+        // Read again once it is held: another request may have ended it meanwhile.
+        if let Some(before) = locked_unless_ended(ctx, listed.id.as_str()).await? {
+            let details = before.cancellation.clone();
+            end(ctx, before, details, None).await?;
+        }
     }
     Ok(())
 }
 
+fn is_gone(id: &str) -> Error {
+    Error::no_such_path(SubscriptionKind::NOUN, id)
+}
+
+/// The customer of a subscription, held. Whoever holds both holds the customer first, so that no
+/// two wait for each other.
+async fn locked_customer_of(ctx: &mut Ctx, id: &str) -> Result<Customer> {
+    let subscription = retrieve(ctx, id).await?;
+    if subscription.has_ended() {
+        return Err(is_gone(id));
+    }
+    customers::locked(ctx, subscription.customer.as_str(), "customer").await
+}
+
+/// Holds a subscription and reads it, unless it is over.
+async fn locked_unless_ended(ctx: &mut Ctx, id: &str) -> Result<Option<Subscription>> {
+    sql::lock(ctx, id).await?;
+    let found = super::find(ctx, id).await?;
+    Ok(found.filter(|subscription| !subscription.has_ended()))
+}
+
+/// Ends a subscription, and bills its customer for the usage so far if there is one to bill.
 async fn end(
     ctx: &mut Ctx,
     before: Subscription,
     details: CancellationDetails,
-    invoice_now: bool,
+    billed: Option<Customer>,
 ) -> Result<Subscription> {
-    let mut after = before.clone();
+    let mut after = before;
     after.status = Status::Canceled;
     after.canceled_at = Some(ctx.now);
     after.ended_at = Some(ctx.now);
     let reason = Some("cancellation_requested".to_owned());
     after.cancellation = CancellationDetails { reason, ..details };
-    if invoice_now {
-        bill_usage_so_far(ctx, &mut after).await?;
+    if let Some(customer) = billed {
+        bill_usage_so_far(ctx, &mut after, customer).await?;
     }
     sql::update(ctx, &after).await?;
     outbox::push(ctx, "customer.subscription.deleted", &after.wire()).await?;
     Ok(after)
 }
 
-/// Bills the usage of the periods that are cut short, up to now.
-async fn bill_usage_so_far(ctx: &mut Ctx, subscription: &mut Subscription) -> Result<()> {
-    let mut customer = customers::locked(ctx, subscription.customer.as_str(), "customer").await?;
+/// Bills the usage of the periods that are cut short: `[start, now)`. While nothing renews, a period
+/// goes on past its end, so that no usage is left out.
+async fn bill_usage_so_far(
+    ctx: &mut Ctx,
+    subscription: &mut Subscription,
+    customer: Customer,
+) -> Result<()> {
     let mut lines = Vec::new();
     for item in subscription.items.iter().rev() {
         if item.price.usage_type() != UsageType::Metered {
@@ -159,11 +204,5 @@ async fn bill_usage_so_far(ctx: &mut Ctx, subscription: &mut Subscription) -> Re
     };
     let invoice = draft.invoice(ctx.new_id())?;
     subscription.latest_invoice = Some(invoice.id.clone());
-    match subscription.collection_method {
-        CollectionMethod::SendInvoice => invoices::write_draft(ctx, invoice).await?,
-        CollectionMethod::ChargeAutomatically => {
-            invoices::write_finalized(ctx, invoice, &mut customer).await?
-        }
-    };
-    Ok(())
+    invoices::issue(ctx, invoice, &customer, customer.clone()).await
 }

@@ -1,9 +1,10 @@
 //! A subscription and its items as clients see them.
 
 use serde_json::{Value, json};
+use taximeter_kernel::id::Id;
 
-use super::{BillingModeType, Item, Subscription};
-use crate::params::Choice as _;
+use super::{BillingModeType, CancellationDetails, Item, Subscription};
+use crate::params::Choice;
 use crate::wire::{seconds, without_nulls};
 
 impl Subscription {
@@ -24,12 +25,7 @@ impl Subscription {
             "cancel_at": null,
             "cancel_at_period_end": false,
             "canceled_at": seconds(self.canceled_at),
-            "cancellation_details": {
-                "comment": self.cancellation.comment,
-                "feedback": self.cancellation.feedback.map(|f| f.as_str()),
-                "feedback_option": null,
-                "reason": self.cancellation.reason,
-            },
+            "cancellation_details": self.cancellation.wire(),
             "collection_method": self.collection_method.as_str(),
             "created": self.created.0,
             "currency": self.currency.code(),
@@ -49,13 +45,8 @@ impl Subscription {
                 "footer": null,
                 "issuer": { "type": "self" },
             },
-            "items": {
-                "object": "list",
-                "data": self.items.iter().map(Item::wire).collect::<Vec<_>>(),
-                "has_more": false,
-                "url": format!("/v1/subscription_items?subscription={}", self.id),
-            },
-            "latest_invoice": self.latest_invoice.as_ref().map(|id| id.as_str()),
+            "items": self.items_wire(),
+            "latest_invoice": self.latest_invoice.as_ref().map(Id::as_str),
             "livemode": self.livemode,
             "managed_payments": null,
             "metadata": self.metadata,
@@ -86,11 +77,20 @@ impl Subscription {
         })
     }
 
+    fn items_wire(&self) -> Value {
+        json!({
+            "object": "list",
+            "data": self.items.iter().map(Item::wire).collect::<Vec<_>>(),
+            "has_more": false,
+            "url": format!("/v1/subscription_items?subscription={}", self.id),
+        })
+    }
+
     fn billing_mode_wire(&self) -> Value {
         let flexible = match self.billing_mode {
             BillingModeType::Classic => Value::Null,
             BillingModeType::Flexible => {
-                json!({ "proration_discounts": self.proration_discounts.map(|d| d.as_str()) })
+                json!({ "proration_discounts": self.proration_discounts.map(Choice::as_str) })
             }
         };
         let mode = json!({
@@ -99,6 +99,17 @@ impl Subscription {
             "updated_at": seconds(self.billing_mode_updated_at),
         });
         without_nulls(mode, &["updated_at"])
+    }
+}
+
+impl CancellationDetails {
+    fn wire(&self) -> Value {
+        json!({
+            "comment": self.comment,
+            "feedback": self.feedback.map(Choice::as_str),
+            "feedback_option": null,
+            "reason": self.reason,
+        })
     }
 }
 

@@ -1,0 +1,301 @@
+//! A subscription that is asked for, held against every rule before anything is kept.
+
+use taximeter_kernel::calendar::{Mixed, compatible};
+use taximeter_kernel::id::{Id, Subscription as SubscriptionKind};
+use taximeter_kernel::money::Currency;
+use taximeter_kernel::price::UsageType;
+
+use super::input::{ITEMS_MAX, ItemInput};
+use super::{
+    BillingModeInput, BillingModeType, CancellationDetails, CollectionMethod, Item,
+    ProrationDiscounts, Status, Subscription, sql,
+};
+use crate::ctx::Ctx;
+use crate::customers::Customer;
+use crate::error::{Error, Result};
+use crate::params::Text;
+use crate::prices::{self, Price, Recurring};
+use crate::version::CLOVER;
+use crate::{invoices, meters, products};
+
+const QUANTITY_MAX: i64 = 999_999_999_999;
+
+/// A subscription as it would be made, checked but not kept. `path` is where its items came from.
+///
+/// # Errors
+/// A 400 when what is asked for is against the rules.
+pub async fn propose(
+    ctx: &mut Ctx,
+    customer: &Customer,
+    inputs: Vec<ItemInput>,
+    billing_mode: Option<BillingModeInput>,
+    currency: Option<Currency>,
+    path: &str,
+) -> Result<Subscription> {
+    if inputs.is_empty() {
+        return Err(Error::missing(path));
+    }
+    if inputs.len() > ITEMS_MAX {
+        let message = format!("A subscription can have at most {ITEMS_MAX} items.");
+        return Err(Error::invalid(message).param(path));
+    }
+    let (billing_mode, proration_discounts) = checked_mode(ctx, billing_mode)?;
+    let id = ctx.new_id();
+    let items = checked_items(ctx, &id, inputs, path).await?;
+    let currency = agreed_currency(ctx, customer, &items, currency, path).await?;
+    check_recurrences(&items, billing_mode, path)?;
+    Ok(Subscription {
+        seq: 0,
+        id,
+        livemode: ctx.scope().mode.is_live(),
+        customer: customer.id.clone(),
+        status: Status::Active,
+        currency,
+        collection_method: CollectionMethod::ChargeAutomatically,
+        days_until_due: None,
+        billing_mode,
+        proration_discounts,
+        billing_mode_updated_at: None,
+        billing_cycle_anchor: ctx.now,
+        start_date: ctx.now,
+        canceled_at: None,
+        ended_at: None,
+        cancellation: CancellationDetails::default(),
+        description: None,
+        latest_invoice: None,
+        metadata: std::collections::BTreeMap::new(),
+        created: ctx.now,
+        items,
+    })
+}
+
+fn checked_mode(
+    ctx: &Ctx,
+    input: Option<BillingModeInput>,
+) -> Result<(BillingModeType, Option<ProrationDiscounts>)> {
+    let Some(input) = input else {
+        return Ok(if ctx.caller.version.is_before(CLOVER) {
+            (BillingModeType::Classic, None)
+        } else {
+            (BillingModeType::Flexible, Some(ProrationDiscounts::Included))
+        });
+    };
+    let discounts = input.flexible.and_then(|flexible| flexible.proration_discounts);
+    match input.r#type {
+        BillingModeType::Flexible => {
+            Ok((BillingModeType::Flexible, Some(discounts.unwrap_or(ProrationDiscounts::Included))))
+        }
+        BillingModeType::Classic if discounts.is_some() => Err(Error::invalid(
+            "You can only specify `billing_mode[flexible]` when `billing_mode[type]` is `flexible`.",
+        )
+        .param("billing_mode[flexible]")),
+        BillingModeType::Classic => Ok((BillingModeType::Classic, None)),
+    }
+}
+
+async fn checked_items(
+    ctx: &mut Ctx,
+    subscription: &Id<SubscriptionKind>,
+    inputs: Vec<ItemInput>,
+    path: &str,
+) -> Result<Vec<Item>> {
+    let mut items: Vec<Item> = Vec::with_capacity(inputs.len());
+    for (index, input) in inputs.into_iter().enumerate() {
+        let at = format!("{path}[{index}]");
+        let ItemInput { metadata, plan, price, price_data, quantity } = input;
+        let price = price_of(ctx, price.as_ref(), plan.as_ref(), price_data, &at).await?;
+        let recurring = recurring_of(ctx, &price, &at).await?;
+        if items.iter().any(|item| item.price.id == price.id) {
+            return Err(Error::invalid(format!(
+                "Cannot create a Subscription with multiple Subscription Items with the same \
+                 Price: {}",
+                price.id
+            ))
+            .param("plan"));
+        }
+        // The anchor is now, so this is the first period.
+        let current_period =
+            recurring.recurrence.period_at(ctx.now, ctx.now).map_err(Error::internal)?;
+        items.push(Item {
+            id: ctx.new_id(),
+            subscription: subscription.clone(),
+            quantity: checked_quantity(&price, quantity, &format!("{at}[quantity]"))?,
+            price,
+            metadata: metadata.0,
+            current_period,
+            created: ctx.now,
+        });
+    }
+    Ok(items)
+}
+
+/// How often the price of an item recurs, and what counts it: a meter that still takes events.
+async fn recurring_of(ctx: &mut Ctx, price: &Price, at: &str) -> Result<Recurring> {
+    let Some(recurring) = price.recurring.clone() else {
+        return Err(Error::invalid(
+            "The price specified is set to `type=one_time` but this field only accepts prices with \
+             `type=recurring`.",
+        )
+        .param(format!("{at}[price]")));
+    };
+    if let Some(meter) = &recurring.meter {
+        let meter = meters::retrieve(ctx, meter.as_str()).await?;
+        if meter.status == meters::Status::Inactive {
+            return Err(Error::invalid(format!(
+                "The price specified is backed by the meter {}, which is inactive.",
+                meter.id
+            ))
+            .param(format!("{at}[price]")));
+        }
+    }
+    Ok(recurring)
+}
+
+async fn price_of(
+    ctx: &mut Ctx,
+    price: Option<&Text<255>>,
+    plan: Option<&Text<255>>,
+    data: Option<prices::PriceData>,
+    at: &str,
+) -> Result<Price> {
+    let (id, param) = match (price, plan, data) {
+        (None, None, Some(data)) => {
+            return prices::create_inline(ctx, data, &format!("{at}[price_data]")).await;
+        }
+        (Some(id), None, None) => (id, format!("{at}[price]")),
+        (None, Some(id), None) => (id, format!("{at}[plan]")),
+        (None, None, None) => return Err(Error::missing(format!("{at}[price]"))),
+        _ => {
+            return Err(Error::invalid(
+                "You may only specify one of these parameters: price, price_data, plan.",
+            )
+            .code("parameters_exclusive")
+            .param(format!("{at}[price]")));
+        }
+    };
+    let price = prices::named(ctx, id, &param).await?;
+    if !price.active {
+        return Err(Error::invalid(
+            "The price specified is inactive. This field only accepts active prices.",
+        )
+        .param(param));
+    }
+    let product = products::retrieve_any(ctx, price.product.as_str()).await?;
+    if !product.active {
+        return Err(Error::invalid(format!(
+            "The product {} of the price specified is inactive.",
+            product.id
+        ))
+        .code("product_inactive")
+        .param(param));
+    }
+    Ok(price)
+}
+
+/// One, unless told otherwise; usage decides for a metered price. `param` is where it came from.
+pub(super) fn checked_quantity(
+    price: &Price,
+    quantity: Option<i64>,
+    param: &str,
+) -> Result<Option<i64>> {
+    match (price.usage_type(), quantity) {
+        (UsageType::Metered, None) => Ok(None),
+        (UsageType::Metered, Some(_)) => Err(Error::invalid(format!(
+            "Quantity should not be specified where usage_type is metered. Remove quantity from \
+             `{param}`."
+        ))
+        .param(param)),
+        (UsageType::Licensed, None) => Ok(Some(1)),
+        (UsageType::Licensed, Some(quantity)) if (0..=QUANTITY_MAX).contains(&quantity) => {
+            Ok(Some(quantity))
+        }
+        (UsageType::Licensed, Some(_)) => {
+            let message = format!("Invalid quantity: must be between 0 and {QUANTITY_MAX}.");
+            Err(Error::invalid(message).param(param))
+        }
+    }
+}
+
+/// The one currency that all prices, the customer and the request agree on.
+async fn agreed_currency(
+    ctx: &mut Ctx,
+    customer: &Customer,
+    items: &[Item],
+    asked: Option<Currency>,
+    path: &str,
+) -> Result<Currency> {
+    let locked = locked_currency(ctx, customer).await?;
+    // Prices with several currencies go along with the customer's, unless told otherwise.
+    let in_locked = locked.filter(|c| items.iter().all(|i| i.price.scheme_in(*c).is_some()));
+    let first = items.first().map(|item| item.price.currency);
+    let currency = asked.or(in_locked).or(first).ok_or_else(|| Error::missing(path))?;
+    for (index, item) in items.iter().enumerate() {
+        if item.price.scheme_in(currency).is_none() {
+            let (own, other) = (item.price.currency, currency);
+            let error = match asked {
+                Some(_) => only_supports(own, other),
+                None => other_items_use(own, other),
+            };
+            return Err(error.param(format!("{path}[{index}][price]")));
+        }
+    }
+    match locked {
+        Some(locked) if locked != currency => Err(Error::invalid(format!(
+            "You cannot combine currencies on a single customer. This customer has an active \
+             subscription, subscription schedule, discount, quote, or invoice item with currency \
+             {}.",
+            locked.code()
+        ))),
+        _ => Ok(currency),
+    }
+}
+
+/// The currency that a customer is bound to: while there is a balance in it, a subscription that
+/// has not ended, or a draft that will be settled in it. After that, the next subscription may
+/// bring another.
+async fn locked_currency(ctx: &mut Ctx, customer: &Customer) -> Result<Option<Currency>> {
+    let bound = customer.balance != 0
+        || sql::count_of_customer(ctx, &customer.id).await? > 0
+        || invoices::count_drafts(ctx, &customer.id).await? > 0;
+    Ok(customer.currency.filter(|_| bound))
+}
+
+fn only_supports(own: Currency, expected: Currency) -> Error {
+    Error::invalid(format!(
+        "The price specified only supports `{}`. This doesn't match the expected currency: `{}`.",
+        own.code(),
+        expected.code()
+    ))
+}
+
+fn other_items_use(own: Currency, other: Currency) -> Error {
+    Error::invalid(format!(
+        "This `price` has `currency={}`, but other items use `currency={}`. All items must have \
+         pricing in the same currency. Alternatively, all prices can be created with support for \
+         additional currencies.",
+        own.code(),
+        other.code()
+    ))
+}
+
+fn check_recurrences(items: &[Item], mode: BillingModeType, path: &str) -> Result<()> {
+    let recurring = items.iter().filter_map(|item| item.price.recurring.as_ref());
+    let recurrences: Vec<_> = recurring.map(|recurring| recurring.recurrence).collect();
+    let (mixed, rule) = match mode {
+        BillingModeType::Classic => (
+            Mixed::Same,
+            "All prices on a subscription must have the same `recurring.interval` and \
+             `recurring.interval_count`. If you meant to update an existing subscription item \
+             instead of creating a new one, make sure to include the subscription item ID in your \
+             request.",
+        ),
+        BillingModeType::Flexible => (
+            Mixed::Multiples,
+            "The intervals of all prices on a subscription must be multiples of the shortest one.",
+        ),
+    };
+    if compatible(&recurrences, mixed) {
+        return Ok(());
+    }
+    Err(Error::invalid(rule).param(path))
+}
