@@ -14,6 +14,7 @@ mod form;
 mod health;
 mod ingest;
 mod json;
+mod pages;
 mod request;
 mod router;
 

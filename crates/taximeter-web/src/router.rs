@@ -19,7 +19,7 @@ use tower_http::cors::{Any, CorsLayer};
 use crate::app::App;
 use crate::dispatch::{IDEMPOTENCY_KEY, STRIPE_VERSION};
 use crate::endpoint::{Flavor, endpoints};
-use crate::{error, health};
+use crate::{error, health, pages};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -32,7 +32,9 @@ pub fn router(app: App) -> Router {
     }
     let mut router = Router::new()
         .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz));
+        .route("/readyz", get(health::readyz))
+        .route("/", get(pages::root))
+        .route("/dashboard", get(pages::dashboard));
     for (path, methods) in paths {
         router = router.route(path, methods);
     }
