@@ -95,7 +95,7 @@ pub(crate) struct ServeFlags {
 
     /// What to log on standard error: a level, or a filter such as info,taximeter_usage=debug
     ///
-    /// [env: TAXIMETER_LOG] [default: info]
+    /// [env: TAXIMETER_LOG] [default: info,sqlx=warn]
     #[arg(long, value_name = "FILTER", help_heading = "Logging")]
     pub(crate) log: Option<String>,
 

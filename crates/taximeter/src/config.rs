@@ -7,12 +7,14 @@ use clap::ValueEnum as _;
 use taximeter_kernel::id::Mode;
 use taximeter_service::api_keys::{KeyKind, Secret};
 
-use crate::cli::{ServeFlags, StoreFlags};
+use crate::cli::{Command, ServeFlags, StoreFlags};
 use crate::failure::Failure;
 use crate::logging::{Format, Settings as LogSettings};
 
 /// Where a server listens unless told otherwise: this machine only.
 const LISTEN_DEFAULT: &str = "127.0.0.1:4242";
+/// What a server logs unless told otherwise. A database's notices are of no use to its owner.
+const LOG_DEFAULT: &str = "info,sqlx=warn";
 /// Where data is kept unless told otherwise.
 const DATA_DIR_DEFAULT: &str = "./taximeter-data";
 
@@ -134,16 +136,26 @@ pub(crate) fn serve(flags: &ServeFlags, environment: &Environment) -> Result<Ser
         listen: listen.value,
         secret_key: secret_key.as_ref().map(test_key).transpose()?,
         tls: tls(flags, environment)?,
-        log: log(flags, environment, "info")?,
+        log: log(flags, environment, LOG_DEFAULT)?,
     })
 }
 
-/// What other commands log: nothing but warnings, unless the environment asks for more.
+/// What other commands log: nothing but warnings, unless more is asked for.
 ///
 /// # Errors
 /// As [`serve`].
-pub(crate) fn command_log(environment: &Environment) -> Result<LogSettings, Failure> {
-    log(&ServeFlags::default(), environment, "warn")
+pub(crate) fn command_log(
+    command: &Command,
+    environment: &Environment,
+) -> Result<LogSettings, Failure> {
+    match command {
+        Command::Doctor(flags) => log(flags, environment, "warn"),
+        Command::Serve(_)
+        | Command::Keys(_)
+        | Command::Accounts(_)
+        | Command::Migrate(_)
+        | Command::Version => log(&ServeFlags::default(), environment, "warn"),
+    }
 }
 
 fn log(
@@ -243,7 +255,7 @@ mod tests {
         let serve = serve(&ServeFlags::default(), &nothing).unwrap();
         assert_eq!(serve.listen, "127.0.0.1:4242");
         assert_eq!((serve.secret_key, serve.tls), (None, None));
-        assert_eq!((serve.log.filter.as_str(), serve.log.format), ("info", Format::Auto));
+        assert_eq!((serve.log.filter.as_str(), serve.log.format), ("info,sqlx=warn", Format::Auto));
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Serve(flags)) => flags.or(cli.serve),
         Some(Command::Version) => return Ok(commands::version::run()),
         Some(other) => {
-            logging::start(&config::command_log(&environment)?)?;
+            logging::start(&config::command_log(&other, &environment)?)?;
             return block_on(commands::run(other, &store, &environment));
         }
     };

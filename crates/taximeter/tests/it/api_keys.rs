@@ -181,3 +181,17 @@ async fn randomness_that_repeats_itself_makes_no_second_key() {
         assert_eq!(refused.unwrap_err().kind, Kind::Internal);
     }
 }
+
+#[test]
+fn each_endpoint_asks_for_a_permission_that_can_be_given() {
+    let endpoints = taximeter_web::endpoints();
+    assert!(!endpoints.is_empty());
+    for endpoint in endpoints {
+        assert!(
+            api_keys::RESOURCES.contains(&endpoint.resource),
+            "`{}`, for {}",
+            endpoint.resource,
+            endpoint.path
+        );
+    }
+}
