@@ -289,7 +289,9 @@ impl Decimal {
     /// # Errors
     /// [`DecimalError`] when the text is neither, or the number does not fit.
     pub fn from_scientific(text: &str) -> Result<Self, DecimalError> {
-        let Some((coefficient, exponent)) = text.split_once(['e', 'E']) else { return text.parse() };
+        let Some((coefficient, exponent)) = text.split_once(['e', 'E']) else {
+            return text.parse();
+        };
         let coefficient: Self = coefficient.parse()?;
         let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -297,7 +299,8 @@ impl Decimal {
         }
         let power: u8 = digits.parse().map_err(|_| DecimalError::Overflow)?;
         if exponent.starts_with('-') {
-            let scale = coefficient.scale.checked_add(power).ok_or(DecimalError::TooManyDecimals)?;
+            let scale =
+                coefficient.scale.checked_add(power).ok_or(DecimalError::TooManyDecimals)?;
             return Self::new(coefficient.mantissa, scale);
         }
         let shift = power.saturating_sub(coefficient.scale);

@@ -81,7 +81,11 @@ mod tests {
             (49, 0, 0, 49),
         ] {
             let settled = settle(total, balance, usd()).unwrap();
-            assert_eq!((settled.amount_due, settled.ending_balance), (due, after), "{total} {balance}");
+            assert_eq!(
+                (settled.amount_due, settled.ending_balance),
+                (due, after),
+                "{total} {balance}"
+            );
         }
     }
 
@@ -105,7 +109,8 @@ mod tests {
             balance in -1_000_000_000_i64..1_000_000_000,
         ) {
             let s = settle(total, balance, usd()).unwrap();
-            prop_assert_eq!(total + balance, s.amount_due + s.ending_balance);
+            let (before, after) = (total.checked_add(balance), s.amount_due.checked_add(s.ending_balance));
+            prop_assert_eq!(before, after);
             prop_assert!(s.amount_due >= 0);
         }
     }

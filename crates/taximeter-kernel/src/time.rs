@@ -65,7 +65,9 @@ mod tests {
     #[test]
     fn an_instant_is_written_with_milliseconds_and_read_with_or_without() {
         assert_eq!(Timestamp(1_717_243_800).to_rfc3339(), "2024-06-01T12:10:00.000Z");
-        for text in ["2024-06-01T12:10:00.000Z", "2024-06-01T12:10:00Z", "2024-06-01T14:10:00+02:00"] {
+        for text in
+            ["2024-06-01T12:10:00.000Z", "2024-06-01T12:10:00Z", "2024-06-01T14:10:00+02:00"]
+        {
             assert_eq!(Timestamp::from_rfc3339(text), Ok(Timestamp(1_717_243_800)), "{text}");
         }
         for text in ["", "2024-06-01", "1717243800", "yesterday", "2024-13-01T00:00:00Z"] {

@@ -41,6 +41,17 @@ struct Inner {
     customers: Map<bool>,
 }
 
+/// What the catalog knows of something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known<T> {
+    /// Nothing: the database must be asked.
+    NotYet,
+    /// There is none.
+    Absent,
+    /// There is this.
+    Present(T),
+}
+
 /// The catalog of one process.
 #[derive(Debug, Default)]
 pub struct Catalog {
@@ -63,16 +74,14 @@ impl Catalog {
         Ticket(self.inner().generation)
     }
 
-    /// The meter for events named `event_name`: `None` when the catalog does not know,
-    /// `Some(None)` when it knows that there is none.
+    /// The meter for events named `event_name`, if the catalog knows.
     #[must_use]
-    pub fn meter(
-        &self,
-        scope: &Scope,
-        event_name: &str,
-        now: Timestamp,
-    ) -> Option<Option<Arc<Meter>>> {
-        fresh(&self.inner().meters, scope, event_name, now)
+    pub fn meter(&self, scope: &Scope, event_name: &str, now: Timestamp) -> Known<Arc<Meter>> {
+        match fresh(&self.inner().meters, scope, event_name, now) {
+            None => Known::NotYet,
+            Some(None) => Known::Absent,
+            Some(Some(meter)) => Known::Present(meter),
+        }
     }
 
     /// Whether the customer exists, if the catalog knows.

@@ -195,10 +195,7 @@ pub fn optional_word<C: crate::params::Choice>(
     column: &'static str,
 ) -> Result<Option<C>, taximeter_db::DbError> {
     let text: Option<String> = cells.get(column)?;
-    text.map(|text| {
-        C::from_word(&text).ok_or_else(|| malformed(column, "word", &text))
-    })
-    .transpose()
+    text.map(|text| C::from_word(&text).ok_or_else(|| malformed(column, "word", &text))).transpose()
 }
 
 /// The error of a column that holds what its type could not have written.

@@ -74,7 +74,7 @@ const INCLUDED: &[(&str, &str)] = &[
 /// The paths of a request as a tree: `["a.b", "a.c"]` is `a` with `b` and `c` below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expand {
-    below: BTreeMap<String, Expand>,
+    below: BTreeMap<String, Self>,
 }
 
 impl Expand {

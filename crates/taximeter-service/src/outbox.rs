@@ -97,8 +97,10 @@ mod tests {
 
     #[test]
     fn previous_attributes_name_what_changed_and_nothing_else() {
-        let before = json!({"name": "a", "metadata": {"x": "1", "y": "2"}, "tags": [1], "updated": 1});
-        let after = json!({"name": "b", "metadata": {"x": "3", "z": "4"}, "tags": [1], "updated": 2});
+        let before =
+            json!({"name": "a", "metadata": {"x": "1", "y": "2"}, "tags": [1], "updated": 1});
+        let after =
+            json!({"name": "b", "metadata": {"x": "3", "z": "4"}, "tags": [1], "updated": 2});
         assert_eq!(
             Value::Object(previous_attributes(&before, &after)),
             json!({"name": "a", "metadata": {"x": "1", "y": "2", "z": null}})

@@ -112,7 +112,14 @@ mod tests {
         ] {
             assert!(ApiVersion::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "latest", "2026-13-01.endive", "2026-10-28", "2025-03-31.acacia", "2024-01-01.basil"] {
+        for bad in [
+            "",
+            "latest",
+            "2026-13-01.endive",
+            "2026-10-28",
+            "2025-03-31.acacia",
+            "2024-01-01.basil",
+        ] {
             assert!(ApiVersion::parse(bad).is_err(), "{bad}");
         }
         assert!(ApiVersion::parse("2025-02-24.acacia").unwrap().is_before(BASIL));

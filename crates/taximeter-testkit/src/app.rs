@@ -209,7 +209,7 @@ impl TestApp {
     /// # Panics
     /// When something else comes back.
     pub async fn made(&self, path: &str, form: &str) -> Value {
-        ok(self.post(path, form).await)
+        ok(&self.post(path, form).await)
     }
 
     /// Reads with the test key what must be there.
@@ -217,11 +217,11 @@ impl TestApp {
     /// # Panics
     /// When it is not.
     pub async fn read(&self, path: &str) -> Value {
-        ok(self.get(path).await)
+        ok(&self.get(path).await)
     }
 }
 
-fn ok(response: Response) -> Value {
+fn ok(response: &Response) -> Value {
     let body = String::from_utf8_lossy(&response.body).into_owned();
     assert_eq!(response.status, 200, "{body}");
     response.json()

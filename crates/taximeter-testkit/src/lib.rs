@@ -1,5 +1,9 @@
 //! For tests only: a whole application in process, and Stripe's contract to hold answers against.
-#![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a test that cannot be set up must stop")]
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test that cannot be set up must stop"
+)]
 
 pub mod app;
 pub mod contract;

@@ -140,7 +140,8 @@ impl<I: Decode> Open<I> {
             Flavor::V1 => Expand::take(&mut admitted.params).map_err(Error::before_execution)?,
             Flavor::V2 => Expand::default(),
         };
-        let input = I::decode(Some(admitted.params), Path::ROOT).map_err(Error::before_execution)?;
+        let input =
+            I::decode(Some(admitted.params), Path::ROOT).map_err(Error::before_execution)?;
         let Admitted { caller, now, fingerprint, id, method, .. } = admitted;
         let flavor = spec.flavor;
         if method == Method::GET {

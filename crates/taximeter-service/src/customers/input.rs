@@ -1,7 +1,8 @@
 //! What a request may say about a customer.
 
-
-use super::{Address, CustomField, Customer, InvoiceSettings, RenderingOptions, Shipping, TaxExempt};
+use super::{
+    Address, CustomField, Customer, InvoiceSettings, RenderingOptions, Shipping, TaxExempt,
+};
 use crate::error::{Error, Result};
 use crate::params::{Clear, Metadata, MetadataChange, Range, Text};
 

@@ -171,7 +171,12 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Customer> {
         },
         next_invoice_sequence: input::checked_sequence(input.next_invoice_sequence, 1)?,
         invoice_settings: input::invoice_settings(input.invoice_settings),
-        preferred_locales: input.preferred_locales.unwrap_or_default().into_iter().map(Into::into).collect(),
+        preferred_locales: input
+            .preferred_locales
+            .unwrap_or_default()
+            .into_iter()
+            .map(Into::into)
+            .collect(),
         tax_exempt: input.tax_exempt.or_none().unwrap_or(TaxExempt::None),
         metadata: input.metadata.0,
         created: ctx.now,

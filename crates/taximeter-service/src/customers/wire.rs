@@ -89,7 +89,7 @@ impl Customer {
             "business_name": self.business_name,
             "cash_balance": null,
             "created": self.created.0,
-            "currency": self.currency.map(|c| c.code()),
+            "currency": self.currency.map(taximeter_kernel::money::Currency::code),
             "customer_account": null,
             "default_source": null,
             "delinquent": self.delinquent,

@@ -76,9 +76,7 @@ impl Row for Event {
 /// # Errors
 /// A 404 when there is none, or it is older than [`KEPT_S`].
 pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Event> {
-    sql::find(ctx, id, oldest(ctx))
-        .await?
-        .ok_or_else(|| Error::no_such_path(EventKind::NOUN, id))
+    sql::find(ctx, id, oldest(ctx)).await?.ok_or_else(|| Error::no_such_path(EventKind::NOUN, id))
 }
 
 /// Lists events, newest first.
@@ -125,8 +123,10 @@ fn oldest(ctx: &Ctx) -> i64 {
 fn joined<const MAX: usize>(types: Option<&[Text<MAX>]>) -> Result<Option<String>> {
     let Some(types) = types else { return Ok(None) };
     if types.len() > TYPES_MAX {
-        return Err(Error::invalid(format!("Invalid array: at most {TYPES_MAX} types are accepted"))
-            .param("types"));
+        return Err(Error::invalid(format!(
+            "Invalid array: at most {TYPES_MAX} types are accepted"
+        ))
+        .param("types"));
     }
     Ok(Some(types.iter().map(|kind| format!(",{},", &**kind)).collect()))
 }

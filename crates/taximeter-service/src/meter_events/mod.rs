@@ -15,6 +15,7 @@ use taximeter_kernel::id::{Customer, Id, Kind as _};
 use taximeter_kernel::time::{DAY_S, Timestamp};
 use taximeter_usage::{AppendError, Appended, Event, NewEvent, RequestKey};
 
+use crate::catalog::Known;
 use crate::ctx::{Caller, Ctx, Services};
 use crate::error::{Error, Kind, Result};
 use crate::idempotency::{self, Fingerprint};
@@ -101,9 +102,9 @@ pub struct Rfc3339(pub Timestamp);
 impl Decode for Rfc3339 {
     fn decode(node: Option<Node>, path: Path<'_>) -> Result<Self> {
         let text = Text::<100>::decode(node, path)?;
-        Timestamp::from_rfc3339(&text)
-            .map(Self)
-            .map_err(|error| Error::invalid(format!("Invalid {path}: {error}.")).param(path.to_string()))
+        Timestamp::from_rfc3339(&text).map(Self).map_err(|error| {
+            Error::invalid(format!("Invalid {path}: {error}.")).param(path.to_string())
+        })
     }
 
     fn schema() -> Schema {
@@ -179,9 +180,9 @@ pub async fn record(
         Some(Appended::RequestMismatch) => {
             Err(idempotency::mismatch(caller.idempotency_key.as_deref().unwrap_or("")))
         }
-        Some(Appended::DuplicateIdentifier) => Err(Error::invalid(format!(
-            "An event already exists with identifier {identifier}."
-        ))),
+        Some(Appended::DuplicateIdentifier) => {
+            Err(Error::invalid(format!("An event already exists with identifier {identifier}.")))
+        }
         Some(Appended::Overflow) => Err(Error::invalid(
             "The customer's total for this hour would be too large to count exactly.",
         )
@@ -193,14 +194,15 @@ pub async fn record(
 /// What keeps the engine from taking an event, as a client should see it.
 fn refused(error: AppendError) -> Error {
     match error {
-        AppendError::Full { .. } => Error::new(
+        AppendError::Full => Error::new(
             Kind::RateLimit,
             "Events are coming in faster than they can be written. Try again in a moment.",
         )
         .code("rate_limit"),
-        AppendError::TooLarge { .. } => Error::invalid("The event is too large."),
-        other => Error::new(Kind::Unavailable, "Usage cannot be recorded at the moment.")
-            .because(other),
+        AppendError::TooLarge => Error::invalid("The event is too large."),
+        other => {
+            Error::new(Kind::Unavailable, "Usage cannot be recorded at the moment.").because(other)
+        }
     }
 }
 
@@ -229,8 +231,9 @@ async fn meter(
 ) -> Result<Arc<Meter>> {
     let catalog = &services.catalog;
     let found = match catalog.meter(&caller.scope, event_name, now) {
-        Some(known) => known,
-        None => {
+        Known::Present(meter) => Some(meter),
+        Known::Absent => None,
+        Known::NotYet => {
             let ticket = catalog.ticket();
             let mut ctx = Ctx::begin_read(services, caller.clone(), now).await?;
             let read = meters::of_event_name(&mut ctx, event_name).await?.map(Arc::new);

@@ -52,7 +52,8 @@ pub async fn summaries(ctx: &mut Ctx, id: &str, input: Summaries) -> Result<List
     let meter = meters::retrieve(ctx, id).await?;
     let customer = customers::named(ctx, &input.customer, "customer").await?;
     let period = checked_period(&input)?;
-    let series = Series { scope: ctx.scope().clone(), meter: meter.id.clone(), customer: customer.id };
+    let series =
+        Series { scope: ctx.scope().clone(), meter: meter.id.clone(), customer: customer.id };
     let window = meter.event_time_window;
     let read = |error: ReadError| Error::internal(error);
     let mut totals = match input.value_grouping_window {
@@ -66,7 +67,7 @@ pub async fn summaries(ctx: &mut Ctx, id: &str, input: Summaries) -> Result<List
         }
     };
     totals.reverse();
-    page(&meter, &series, totals, &input)
+    page(&meter, &series, &totals, &input)
 }
 
 fn checked_period(input: &Summaries) -> Result<Period> {
@@ -100,7 +101,7 @@ fn checked_period(input: &Summaries) -> Result<Period> {
 fn page(
     meter: &Meter,
     series: &Series,
-    totals: Vec<(Period, Total)>,
+    totals: &[(Period, Total)],
     input: &Summaries,
 ) -> Result<List> {
     let page = input.page()?;

@@ -233,11 +233,8 @@ pub async fn deactivate(ctx: &mut Ctx, id: &str, _: Switch) -> Result<Meter> {
     if before.status == Status::Inactive {
         return Err(Error::invalid("This billing meter is already inactive."));
     }
-    let mut meter = Meter {
-        status: Status::Inactive,
-        deactivated_at: Some(ctx.now),
-        ..before.clone()
-    };
+    let mut meter =
+        Meter { status: Status::Inactive, deactivated_at: Some(ctx.now), ..before.clone() };
     save(ctx, &before, &mut meter, "billing.meter.deactivated").await?;
     Ok(meter)
 }
@@ -292,8 +289,6 @@ async fn refuse_taken_name(ctx: &mut Ctx, event_name: &str) -> Result<()> {
 }
 
 fn name_taken(event_name: &str, by: &str) -> Error {
-    Error::invalid(format!(
-        "An active meter with event name '{event_name}' already exists: {by}."
-    ))
-    .param("event_name")
+    Error::invalid(format!("An active meter with event name '{event_name}' already exists: {by}."))
+        .param("event_name")
 }

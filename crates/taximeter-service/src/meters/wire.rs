@@ -20,7 +20,7 @@ impl Meter {
             "default_aggregation": { "formula": self.formula.as_str() },
             "display_name": self.display_name,
             "event_name": self.event_name,
-            "event_time_window": self.event_time_window.map(|w| w.as_str()),
+            "event_time_window": self.event_time_window.map(taximeter_kernel::aggregate::Window::as_str),
             "livemode": self.livemode,
             "status": self.status.as_str(),
             "status_transitions": { "deactivated_at": self.deactivated_at.map(|t| t.0) },

@@ -18,13 +18,13 @@ pub enum Schema {
     /// A text, number, date or choice.
     Leaf,
     /// An array of what stands inside.
-    List(Box<Schema>),
+    List(Box<Self>),
     /// Members under names of the caller's choosing.
-    Keyed(Box<Schema>),
+    Keyed(Box<Self>),
     /// Members under these names.
-    Fields(Vec<(&'static str, Schema)>),
+    Fields(Vec<(&'static str, Self)>),
     /// Either of two shapes, such as `created=1` and `created[gte]=1`.
-    Either(Box<Schema>, Box<Schema>),
+    Either(Box<Self>, Box<Self>),
 }
 
 /// A type that a request's value can become.
@@ -283,9 +283,8 @@ impl<T: Decode> Decode for Vec<T> {
 fn indexed(members: Vec<(String, Node)>, path: Path<'_>) -> Result<Vec<Node>> {
     let mut numbered = Vec::with_capacity(members.len());
     for (name, node) in members {
-        let index: u32 = name
-            .parse()
-            .map_err(|_| Error::invalid("Invalid array").param(path.to_string()))?;
+        let index: u32 =
+            name.parse().map_err(|_| Error::invalid("Invalid array").param(path.to_string()))?;
         numbered.push((index, node));
     }
     numbered.sort_by_key(|(index, _)| *index);

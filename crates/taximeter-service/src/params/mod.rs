@@ -13,8 +13,8 @@ mod types;
 pub use decode::{Decode, Fields, INTEGER_MAX, LIST_MEMBERS_MAX, Schema};
 pub use node::{Node, Path};
 pub use types::{
-    Bounds, Choice, Clear, Keyed, Limit, METADATA_KEYS_MAX, Metadata, MetadataChange, OrWord, Range,
-    TEXT_CHARS_MAX, Text, choices,
+    Bounds, Choice, Clear, Keyed, Limit, METADATA_KEYS_MAX, Metadata, MetadataChange, OrWord,
+    Range, TEXT_CHARS_MAX, Text, choices,
 };
 
 crate::params! {

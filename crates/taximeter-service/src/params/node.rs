@@ -17,10 +17,10 @@ pub enum Node {
     /// A JSON null.
     Null,
     /// `a[]=1&a[]=2`, or a JSON array.
-    List(Vec<Node>),
+    List(Vec<Self>),
     /// `a[b]=1`, or a JSON object. In a form `a[0]=1` is a map too: only the type that is wanted
     /// can tell an index from a key.
-    Map(Vec<(String, Node)>),
+    Map(Vec<(String, Self)>),
 }
 
 impl Node {
@@ -69,7 +69,7 @@ fn quoted(tag: char, text: &str, out: &mut String) {
 /// Where in the request a value stands: `items[0][price]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Path<'a> {
-    parent: Option<&'a Path<'a>>,
+    parent: Option<&'a Self>,
     name: &'a str,
 }
 

@@ -255,7 +255,9 @@ impl Clause {
                     (None, Some(_)) => false,
                 }
             }
-            FieldValue::Bool(held) => self.value.as_deref() == Some(if held { "true" } else { "false" }),
+            FieldValue::Bool(held) => {
+                self.value.as_deref() == Some(if held { "true" } else { "false" })
+            }
             FieldValue::Number(held) => self.compares(held),
             FieldValue::Text(held) => self.value.as_ref().is_some_and(|v| self.reads(held, v)),
         }

@@ -6,7 +6,8 @@ use taximeter_testkit::TestApp;
 async fn meters(app: &TestApp, names: &[&str]) -> Vec<String> {
     let mut ids = Vec::new();
     for name in names {
-        let form = format!("display_name={name}&event_name={name}&default_aggregation[formula]=sum");
+        let form =
+            format!("display_name={name}&event_name={name}&default_aggregation[formula]=sum");
         let meter = app.made("/v1/billing/meters", &form).await;
         ids.push(meter["id"].as_str().unwrap().to_owned());
     }
@@ -29,10 +30,10 @@ async fn events_are_listed_by_type_and_by_the_beginning_of_a_type() {
             ("?type=customer.created", vec!["customer.created"]),
             ("?type=customer.*", vec!["customer.updated", "customer.created"]),
             ("?type=customer_*", vec![]),
-            ("?types[]=customer.updated&types[]=billing.meter.created", vec![
-                "customer.updated",
-                "billing.meter.created",
-            ]),
+            (
+                "?types[]=customer.updated&types[]=billing.meter.created",
+                vec!["customer.updated", "billing.meter.created"],
+            ),
             ("?limit=1", vec!["customer.updated"]),
         ] {
             assert_eq!(types(&app.read(&format!("/v1/events{query}")).await), expected, "{query}");
@@ -77,6 +78,9 @@ async fn thin_events_are_read_page_by_page_by_their_next_page_url() {
         let id = of_one["data"][0]["id"].as_str().unwrap();
         assert_eq!(app.read(&format!("/v2/core/events/{id}")).await, of_one["data"][0]);
         let missing = app.get("/v2/core/events/evt_thin_none").await;
-        assert_eq!((missing.status, missing.json()["error"]["code"].clone()), (404, json!("not_found")));
+        assert_eq!(
+            (missing.status, missing.json()["error"]["code"].clone()),
+            (404, json!("not_found"))
+        );
     }
 }

@@ -46,10 +46,7 @@ async fn the_guide_comes_to_124_cents_for_3025_tokens() {
         let line = &after["lines"]["data"][0];
         assert_eq!(line["amount"], 124);
         assert_eq!(line["quantity"], 3025);
-        assert_eq!(
-            line["description"],
-            "3025 × Hypernian tokens (at $0.04 per 100 units / month)"
-        );
+        assert_eq!(line["description"], "3025 × Hypernian tokens (at $0.04 per 100 units / month)");
         let minute = app.now().0 - app.now().0 % 60;
         let summaries = app
             .read(&format!(

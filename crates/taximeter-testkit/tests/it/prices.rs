@@ -135,7 +135,7 @@ async fn a_lookup_key_has_one_holder_and_can_be_transferred() {
         assert_eq!(refused(&app, &back, "lookup_key=gold_monthly").await[1], "lookup_key");
         app.made(&back, "lookup_key=gold_monthly&transfer_lookup_key=true&active=true").await;
         let found = app.read("/v1/prices?lookup_keys[]=gold_monthly&lookup_keys[]=other").await;
-        assert_eq!(ids(&found), [first.clone()]);
+        assert_eq!(ids(&found), std::slice::from_ref(&first));
         assert_eq!(app.made(&back, "lookup_key=").await["lookup_key"], Value::Null);
         assert!(ids(&app.read("/v1/prices?lookup_keys[]=gold_monthly").await).is_empty());
     }
@@ -148,7 +148,8 @@ async fn of_requests_that_claim_a_lookup_key_together_one_has_it() {
         let form = "currency=usd&unit_amount=4&product=gold&lookup_key=one";
         let post = || app.post("/v1/prices", form);
         let answers = tokio::join!(post(), post(), post(), post(), post());
-        let mut statuses = [&answers.0, &answers.1, &answers.2, &answers.3, &answers.4].map(|a| a.status);
+        let mut statuses =
+            [&answers.0, &answers.1, &answers.2, &answers.3, &answers.4].map(|a| a.status);
         statuses.sort_unstable();
         assert_eq!(statuses[0], 200);
         assert!(statuses[1..].iter().all(|status| [400, 409].contains(status)), "{statuses:?}");
@@ -165,12 +166,21 @@ async fn a_change_of_a_recurring_price_is_also_one_of_its_plan() {
         app.made(&path, "tax_behavior=inclusive").await;
         app.made(&path, "tax_behavior=inclusive&metadata[a]=b").await;
         assert_eq!(refused(&app, &path, "tax_behavior=exclusive").await[1], "tax_behavior");
-        assert_eq!(refused(&app, &path, "unit_amount=5").await[..2], ["parameter_unknown", "unit_amount"]);
+        assert_eq!(
+            refused(&app, &path, "unit_amount=5").await[..2],
+            ["parameter_unknown", "unit_amount"]
+        );
         let kinds: Vec<String> = events(&app).await.into_iter().map(|event| event.0).collect();
         assert_eq!(
             kinds,
-            ["product.created", "price.created", "plan.created", "price.updated", "plan.updated",
-             "price.updated"]
+            [
+                "product.created",
+                "price.created",
+                "plan.created",
+                "price.updated",
+                "plan.updated",
+                "price.updated"
+            ]
         );
     }
 }
@@ -271,7 +281,10 @@ async fn a_list_of_prices_has_its_filters() {
             ("starting_after=nothing", "starting_after"),
         ] {
             let response = app.get(&format!("/v1/prices?{query}")).await;
-            assert_eq!((response.status, response.json()["error"]["param"].as_str()), (400, Some(param)));
+            assert_eq!(
+                (response.status, response.json()["error"]["param"].as_str()),
+                (400, Some(param))
+            );
         }
     }
 }
@@ -281,9 +294,14 @@ async fn a_search_of_prices_has_its_fields() {
     for app in TestApp::everywhere().await {
         app.made("/v1/products", "name=Gold&id=gold").await;
         let form = "unit_amount=4&product=gold";
-        let a = app.made("/v1/prices", &format!("{form}&currency=usd&lookup_key=One&metadata[a]=b")).await;
+        let a = app
+            .made("/v1/prices", &format!("{form}&currency=usd&lookup_key=One&metadata[a]=b"))
+            .await;
         let b = app
-            .made("/v1/prices", &format!("{form}&currency=eur&active=false&recurring[interval]=day"))
+            .made(
+                "/v1/prices",
+                &format!("{form}&currency=eur&active=false&recurring[interval]=day"),
+            )
             .await;
         let (a, b) = (id(&a), id(&b));
         for (query, found) in [
@@ -304,7 +322,9 @@ async fn a_search_of_prices_has_its_fields() {
 #[tokio::test]
 async fn a_price_that_is_not_there_is_not_found() {
     for app in TestApp::everywhere().await {
-        for response in [app.get("/v1/prices/price_x").await, app.post("/v1/prices/price_x", "").await] {
+        for response in
+            [app.get("/v1/prices/price_x").await, app.post("/v1/prices/price_x", "").await]
+        {
             assert_eq!(response.status, 404);
             let error = &response.json()["error"];
             assert_eq!(error["message"], "No such price: 'price_x'");

@@ -129,16 +129,24 @@ async fn a_default_price_is_made_with_its_product_and_stays_one_that_can_be_boug
         let path_of_other = format!("/v1/products/{}", id(&other));
         assert_eq!(refused(&app, &path_of_other, &wanted).await[1], "default_price");
         let nothing = refused(&app, &path_of_other, "default_price=price_nothing").await;
-        assert_eq!(nothing, ["resource_missing", "default_price", "No such price: 'price_nothing'"]);
+        assert_eq!(
+            nothing,
+            ["resource_missing", "default_price", "No such price: 'price_nothing'"]
+        );
     }
 }
 
 #[tokio::test]
 async fn a_refused_request_leaves_nothing_behind() {
     for app in TestApp::everywhere().await {
-        let faulty = "name=Seat&default_price_data[currency]=usd&default_price_data[unit_amount]=-1";
-        assert_eq!(refused(&app, "/v1/products", faulty).await[1], "default_price_data[unit_amount]");
-        app.made("/v1/prices", "currency=usd&unit_amount=4&product_data[name]=A&lookup_key=k").await;
+        let faulty =
+            "name=Seat&default_price_data[currency]=usd&default_price_data[unit_amount]=-1";
+        assert_eq!(
+            refused(&app, "/v1/products", faulty).await[1],
+            "default_price_data[unit_amount]"
+        );
+        app.made("/v1/prices", "currency=usd&unit_amount=4&product_data[name]=A&lookup_key=k")
+            .await;
         let taken = "currency=usd&unit_amount=4&product_data[name]=B&lookup_key=k";
         assert_eq!(refused(&app, "/v1/prices", taken).await[1], "lookup_key");
         assert_eq!(app.read("/v1/products").await["data"].as_array().unwrap().len(), 1);
@@ -214,7 +222,13 @@ async fn a_search_of_products_has_its_fields() {
         ] {
             let query: String = query
                 .bytes()
-                .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+                .map(|b| {
+                    if b.is_ascii_alphanumeric() {
+                        char::from(b).to_string()
+                    } else {
+                        format!("%{b:02X}")
+                    }
+                })
                 .collect();
             let page = app.read(&format!("/v1/products/search?query={query}")).await;
             assert_eq!(ids(&page), found, "{query}");

@@ -91,7 +91,10 @@ fn a_number_that_is_not_an_exact_integer_is_refused() {
         check_refused(format!(r#"{{"n":{digits}}}"#), &format!("{why} at line 1 column {column}"));
     }
     check_refused(r#"{"n":1e999}"#, &format!("{why} at line 1 column 10"));
-    check_refused(r#"{"n":{"$serde_json::private::Number":"1"}}"#, &format!("{why} at line 1 column 36"));
+    check_refused(
+        r#"{"n":{"$serde_json::private::Number":"1"}}"#,
+        &format!("{why} at line 1 column 36"),
+    );
 }
 
 #[test]
