@@ -145,7 +145,12 @@ async fn locked_customer_of(ctx: &mut Ctx, id: &str) -> Result<Customer> {
     if subscription.has_ended() {
         return Err(is_gone(id));
     }
-    customers::locked(ctx, subscription.customer.as_str(), "customer").await
+    let customer = customers::locked(ctx, subscription.customer.as_str(), "customer").await;
+    // Deleted meanwhile, which ended the subscription.
+    customer.map_err(|error| match error.code {
+        Some("resource_missing") => is_gone(id),
+        _ => error,
+    })
 }
 
 /// Holds a subscription and reads it, unless it is over.

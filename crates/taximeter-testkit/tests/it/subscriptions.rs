@@ -1,0 +1,8 @@
+//! Subscriptions: how they begin, change and end.
+
+mod cancel;
+mod change;
+mod create;
+mod first_invoice;
+mod list;
+mod refused;
