@@ -24,6 +24,17 @@ pub enum Touched {
     Customer(Id<Customer>),
 }
 
+/// What becomes of events of one name.
+#[derive(Debug, Clone)]
+pub enum Counting {
+    /// A meter counts them.
+    By(Arc<Meter>),
+    /// The meters that counted them are inactive.
+    NoMore,
+    /// No meter has ever had the name.
+    Never,
+}
+
 #[expect(clippy::disallowed_types, reason = "on the path of every event; nothing iterates it")]
 type Map<V> = std::collections::HashMap<(Scope, String), Entry<V>>;
 
@@ -37,19 +48,8 @@ struct Entry<V> {
 struct Inner {
     /// Grows with every change, so that a row read before a change is not kept after it.
     generation: u64,
-    meters: Map<Option<Arc<Meter>>>,
+    meters: Map<Counting>,
     customers: Map<bool>,
-}
-
-/// What the catalog knows of something.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Known<T> {
-    /// Nothing: the database must be asked.
-    NotYet,
-    /// There is none.
-    Absent,
-    /// There is this.
-    Present(T),
 }
 
 /// The catalog of one process.
@@ -74,14 +74,10 @@ impl Catalog {
         Ticket(self.inner().generation)
     }
 
-    /// The meter for events named `event_name`, if the catalog knows.
+    /// What becomes of events named `event_name`, if the catalog knows.
     #[must_use]
-    pub fn meter(&self, scope: &Scope, event_name: &str, now: Timestamp) -> Known<Arc<Meter>> {
-        match fresh(&self.inner().meters, scope, event_name, now) {
-            None => Known::NotYet,
-            Some(None) => Known::Absent,
-            Some(Some(meter)) => Known::Present(meter),
-        }
+    pub fn meter(&self, scope: &Scope, event_name: &str, now: Timestamp) -> Option<Counting> {
+        fresh(&self.inner().meters, scope, event_name, now)
     }
 
     /// Whether the customer exists, if the catalog knows.
@@ -90,13 +86,13 @@ impl Catalog {
         fresh(&self.inner().customers, scope, id, now)
     }
 
-    /// Keeps what was read about a meter.
+    /// Keeps what was read about the meters of an event name.
     pub fn keep_meter(
         &self,
         ticket: Ticket,
         scope: &Scope,
         event_name: &str,
-        meter: Option<Arc<Meter>>,
+        meter: Counting,
         now: Timestamp,
     ) {
         let mut inner = self.inner();

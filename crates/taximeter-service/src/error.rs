@@ -84,6 +84,8 @@ pub struct Error {
     pub kind: Kind,
     /// The stable name a program can match on, one of Stripe's.
     pub code: Option<&'static str>,
+    /// The name that v2 has for it, where that is another one.
+    pub v2_code: Option<&'static str>,
     /// The sentence for the developer who reads it.
     pub message: String,
     /// The parameter at fault, as a bracket path: `items[0][price]`.
@@ -102,6 +104,7 @@ impl Error {
         Self {
             kind,
             code: None,
+            v2_code: None,
             message: message.into(),
             param: None,
             before_execution: false,
@@ -124,6 +127,13 @@ impl Error {
     #[must_use]
     pub fn code(mut self, code: &'static str) -> Self {
         self.code = Some(code);
+        self
+    }
+
+    /// The same error with a code that only v2 shows.
+    #[must_use]
+    pub fn v2_code(mut self, code: &'static str) -> Self {
+        self.v2_code = Some(code);
         self
     }
 

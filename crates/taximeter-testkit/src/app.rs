@@ -1,6 +1,7 @@
 //! A whole application in process: router, verbs, database and usage engine, with a clock that a
 //! test moves by hand and randomness that repeats.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -8,6 +9,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, header};
 use serde_json::Value;
+use taximeter_db::Db;
 use taximeter_db::testing::TestDb;
 use taximeter_kernel::id::{Account, Id, Mode, Scope};
 use taximeter_kernel::time::Timestamp;
@@ -25,6 +27,9 @@ use crate::contract;
 /// minute that nothing is aligned with by chance but the second.
 pub const START: Timestamp = Timestamp(1_768_473_000);
 
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
+
 /// An application of its own for one test.
 #[derive(Debug)]
 pub struct TestApp {
@@ -35,8 +40,8 @@ pub struct TestApp {
     test_key: String,
     live_key: String,
     // Dropped last: what is in them is closed by then.
-    _database: TestDb,
-    _usage: TempDir,
+    database: TestDb,
+    usage: TempDir,
 }
 
 /// What was answered.
@@ -88,34 +93,72 @@ impl TestApp {
     /// When it cannot be put together.
     pub async fn on(database: TestDb) -> Self {
         let usage = TempDir::new().expect("a directory");
-        let engine = Engine::open(usage.path(), Options::default()).expect("a usage engine");
         database.migrate(migrations::MIGRATIONS).await.expect("a schema");
         let entropy = repeating(7);
-        let (account, test_key, live_key) = keys(&database, &entropy).await;
-        let services = Services {
-            db: (*database).clone(),
-            usage: engine,
-            catalog: Arc::default(),
-            in_flight: Arc::default(),
-            entropy,
-        };
+        let mut tx = database.begin().await.expect("a transaction");
+        let account = accounts::default_or_create(&mut tx, entropy(), START).await;
+        tx.commit().await.expect("a commit");
+        let account = account.expect("an account").id;
+        let [test_key, live_key] = secret_keys(&database, &entropy, &account).await;
+        let services = services((*database).clone(), usage.path(), entropy);
         let now = Arc::new(AtomicI64::new(START.0));
-        let clock = Arc::clone(&now);
-        let app = App::new(
-            services.clone(),
-            Authenticator::new((*database).clone()),
-            Arc::new(move || Timestamp(clock.load(Ordering::SeqCst))),
-        );
-        Self {
-            router: router(app),
-            services,
-            now,
-            account,
-            test_key,
-            live_key,
-            _database: database,
-            _usage: usage,
-        }
+        let router = router_over(&services, &now);
+        Self { router, services, now, account, test_key, live_key, database, usage }
+    }
+
+    /// The same application in a new process: what was in memory is gone, what is on disk is not,
+    /// and the clock goes on.
+    ///
+    /// # Panics
+    /// When it cannot be put together.
+    #[must_use]
+    pub async fn restart(self) -> Self {
+        let Self { router, services: old, now, account, test_key, live_key, database, usage } =
+            self;
+        drop(router);
+        let entropy = Arc::clone(&old.entropy);
+        old.usage.close();
+        let services = services(database.reopen().await, usage.path(), entropy);
+        let router = router_over(&services, &now);
+        Self { router, services, now, account, test_key, live_key, database, usage }
+    }
+
+    /// The test and the live secret key of an account of its own.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub async fn another_account(&self, name: &str) -> [String; 2] {
+        let entropy = &self.services.entropy;
+        let mut tx = self.services.db.begin().await.expect("a transaction");
+        let account = accounts::create(&mut tx, entropy(), self.now(), name).await;
+        tx.commit().await.expect("a commit");
+        secret_keys(&self.services.db, entropy, &account.expect("an account").id).await
+    }
+
+    /// A key of this account's test dataset, of any kind.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub async fn key(&self, kind: KeyKind, permissions: &str) -> String {
+        let new = New {
+            scope: Scope { account: self.account.clone(), mode: Mode::Test },
+            kind,
+            name: None,
+            permissions: permissions.parse().expect("permissions"),
+        };
+        made_key(&self.services.db, &self.services.entropy, new).await
+    }
+
+    /// The application as the holder of another key sees it.
+    #[must_use]
+    pub const fn with_key<'a>(&'a self, key: &'a str) -> Client<'a> {
+        Client { app: self, key }
+    }
+
+    /// The application as the holder of the live key sees it.
+    #[must_use]
+    pub fn live(&self) -> Client<'_> {
+        self.with_key(&self.live_key)
     }
 
     /// The secret key of the test dataset.
@@ -184,24 +227,30 @@ impl TestApp {
         response
     }
 
-    /// Sends a form with the test key.
+    /// Sends a request with the test key and further headers.
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
+        self.with_key(&self.test_key).send(method, path, headers, body).await
+    }
+
+    /// Sends a form with the test key, or JSON on `/v2`.
     pub async fn post(&self, path: &str, form: &str) -> Response {
-        let auth = format!("Bearer {}", self.test_key);
-        let kind = "application/x-www-form-urlencoded";
-        let headers = [("authorization", auth.as_str()), (header::CONTENT_TYPE.as_str(), kind)];
-        self.request("POST", path, &headers, form.as_bytes()).await
+        self.with_key(&self.test_key).post(path, form).await
     }
 
     /// Reads with the test key.
     pub async fn get(&self, path: &str) -> Response {
-        let auth = format!("Bearer {}", self.test_key);
-        self.request("GET", path, &[("authorization", auth.as_str())], b"").await
+        self.with_key(&self.test_key).get(path).await
     }
 
     /// Deletes with the test key.
     pub async fn delete(&self, path: &str) -> Response {
-        let auth = format!("Bearer {}", self.test_key);
-        self.request("DELETE", path, &[("authorization", auth.as_str())], b"").await
+        self.with_key(&self.test_key).delete(path).await
     }
 
     /// Sends a form with the test key and takes the object that must come back.
@@ -213,6 +262,64 @@ impl TestApp {
     }
 
     /// Reads with the test key what must be there.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub async fn read(&self, path: &str) -> Value {
+        ok(&self.get(path).await)
+    }
+}
+
+/// The application as the holder of one key sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Client<'a> {
+    app: &'a TestApp,
+    key: &'a str,
+}
+
+impl Client<'_> {
+    /// Sends a request with further headers. A body is a form on `/v1` and JSON on `/v2`.
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
+        let auth = format!("Bearer {}", self.key);
+        let kind = if path.starts_with("/v2/") { JSON } else { FORM };
+        let mut all = vec![("authorization", auth.as_str())];
+        if !body.is_empty() {
+            all.push((header::CONTENT_TYPE.as_str(), kind));
+        }
+        all.extend(headers);
+        self.app.request(method, path, &all, body.as_bytes()).await
+    }
+
+    /// Sends a form, or JSON on `/v2`.
+    pub async fn post(&self, path: &str, body: &str) -> Response {
+        self.send("POST", path, &[], body).await
+    }
+
+    /// Reads.
+    pub async fn get(&self, path: &str) -> Response {
+        self.send("GET", path, &[], "").await
+    }
+
+    /// Deletes.
+    pub async fn delete(&self, path: &str) -> Response {
+        self.send("DELETE", path, &[], "").await
+    }
+
+    /// Sends a form and takes the object that must come back.
+    ///
+    /// # Panics
+    /// When something else comes back.
+    pub async fn made(&self, path: &str, form: &str) -> Value {
+        ok(&self.post(path, form).await)
+    }
+
+    /// Reads what must be there.
     ///
     /// # Panics
     /// When it is not.
@@ -247,21 +354,39 @@ const fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-async fn keys(database: &TestDb, entropy: &Entropy) -> (Id<Account>, String, String) {
-    let mut tx = database.begin().await.expect("a transaction");
-    let account = accounts::default_or_create(&mut tx, entropy(), START).await.expect("an account");
-    let mut secrets = Vec::new();
-    for mode in [Mode::Test, Mode::Live] {
-        let new = New {
-            scope: Scope { account: account.id.clone(), mode },
-            kind: KeyKind::Secret,
-            name: None,
-            permissions: Permissions::default(),
-        };
-        let made = api_keys::create(&mut tx, entropy, START, new).await.expect("a key");
-        secrets.push(made.1.expose().to_owned());
+fn services(db: Db, usage: &Path, entropy: Entropy) -> Services {
+    Services {
+        db,
+        usage: Engine::open(usage, Options::default()).expect("a usage engine"),
+        catalog: Arc::default(),
+        in_flight: Arc::default(),
+        entropy,
     }
+}
+
+fn router_over(services: &Services, now: &Arc<AtomicI64>) -> Router {
+    let clock = Arc::clone(now);
+    router(App::new(
+        services.clone(),
+        Authenticator::new(services.db.clone()),
+        Arc::new(move || Timestamp(clock.load(Ordering::SeqCst))),
+    ))
+}
+
+async fn secret_keys(db: &Db, entropy: &Entropy, account: &Id<Account>) -> [String; 2] {
+    let new = |mode| New {
+        scope: Scope { account: account.clone(), mode },
+        kind: KeyKind::Secret,
+        name: None,
+        permissions: Permissions::default(),
+    };
+    let test = made_key(db, entropy, new(Mode::Test)).await;
+    [test, made_key(db, entropy, new(Mode::Live)).await]
+}
+
+async fn made_key(db: &Db, entropy: &Entropy, new: New) -> String {
+    let mut tx = db.begin().await.expect("a transaction");
+    let made = api_keys::create(&mut tx, entropy, START, new).await.expect("a key");
     tx.commit().await.expect("a commit");
-    let live = secrets.pop().expect("two keys");
-    (account.id, secrets.pop().expect("two keys"), live)
+    made.1.expose().to_owned()
 }

@@ -9,4 +9,4 @@ pub mod app;
 pub mod contract;
 pub mod offered;
 
-pub use app::{Response, START, TestApp};
+pub use app::{Client, Response, START, TestApp};

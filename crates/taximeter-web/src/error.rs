@@ -13,15 +13,18 @@ const RETRY_AFTER_S: &str = "1";
 /// The body of an error. Members that say nothing are left out, as Stripe does.
 pub(crate) fn body(error: &Error, flavor: Flavor) -> Value {
     let mut members = Map::new();
-    if let Some(code) = error.code {
-        members.insert("code".into(), code.into());
-        if flavor == Flavor::V1 {
+    match (flavor, error.code) {
+        (Flavor::V1, Some(code)) => {
             let page = code.replace('_', "-");
             let url = format!("https://stripe.com/docs/error-codes/{page}");
+            members.insert("code".into(), code.into());
             members.insert("doc_url".into(), url.into());
         }
-    } else if flavor == Flavor::V2 {
-        members.insert("code".into(), v2_code(error.kind).into());
+        (Flavor::V1, None) => {}
+        (Flavor::V2, code) => {
+            let code = error.v2_code.or(code).unwrap_or_else(|| v2_code(error.kind));
+            members.insert("code".into(), code.into());
+        }
     }
     members.insert("message".into(), error.message.clone().into());
     if let Some(param) = &error.param {

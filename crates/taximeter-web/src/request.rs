@@ -53,11 +53,22 @@ pub(crate) fn params(
             let mut params = json::parse(body)?;
             // What the query says must be taken or refused like the rest.
             if let (Node::Map(members), Node::Map(more)) = (&mut params, form::parse(query)?) {
+                if let Some((name, _)) =
+                    more.iter().find(|(n, _)| members.iter().any(|(m, _)| m == n))
+                {
+                    return Err(twice(name));
+                }
                 members.extend(more);
             }
             Ok(params)
         }
     }
+}
+
+fn twice(name: &str) -> Error {
+    let message =
+        format!("Invalid parameter {name}: it was sent both in the query and in the body");
+    Error::invalid(message).param(name).before_execution()
 }
 
 /// v1 takes forms only; a body without a type is taken for one.

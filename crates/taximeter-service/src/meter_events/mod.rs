@@ -15,7 +15,7 @@ use taximeter_kernel::id::{Customer, Id, Kind as _};
 use taximeter_kernel::time::{DAY_S, Timestamp};
 use taximeter_usage::{AppendError, Appended, Event, NewEvent, RequestKey};
 
-use crate::catalog::Known;
+use crate::catalog::Counting;
 use crate::ctx::{Caller, Ctx, Services};
 use crate::error::{Error, Kind, Result};
 use crate::idempotency::{self, Fingerprint};
@@ -181,7 +181,8 @@ pub async fn record(
             Err(idempotency::mismatch(caller.idempotency_key.as_deref().unwrap_or("")))
         }
         Some(Appended::DuplicateIdentifier) => {
-            Err(Error::invalid(format!("An event already exists with identifier {identifier}.")))
+            Err(Error::invalid(format!("An event already exists with identifier {identifier}."))
+                .v2_code("duplicate_meter_event"))
         }
         Some(Appended::Overflow) => Err(Error::invalid(
             "The customer's total for this hour would be too large to count exactly.",
@@ -230,21 +231,24 @@ async fn meter(
     event_name: &str,
 ) -> Result<Arc<Meter>> {
     let catalog = &services.catalog;
-    let found = match catalog.meter(&caller.scope, event_name, now) {
-        Known::Present(meter) => Some(meter),
-        Known::Absent => None,
-        Known::NotYet => {
+    let counting = match catalog.meter(&caller.scope, event_name, now) {
+        Some(known) => known,
+        None => {
             let ticket = catalog.ticket();
             let mut ctx = Ctx::begin_read(services, caller.clone(), now).await?;
-            let read = meters::of_event_name(&mut ctx, event_name).await?.map(Arc::new);
+            let read = meters::counting(&mut ctx, event_name).await?;
             catalog.keep_meter(ticket, &caller.scope, event_name, read.clone(), now);
             read
         }
     };
-    found.ok_or_else(|| {
-        Error::invalid(format!("No active meter found for event name: {event_name}."))
-            .param("event_name")
-    })
+    let v2_code = match counting {
+        Counting::By(meter) => return Ok(meter),
+        Counting::NoMore => "archived_meter",
+        Counting::Never => "no_meter",
+    };
+    Err(Error::invalid(format!("No active meter found for event name: {event_name}."))
+        .v2_code(v2_code)
+        .param("event_name"))
 }
 
 fn customer_of<'a>(meter: &Meter, payload: &'a Payload) -> Result<&'a str> {
@@ -252,6 +256,7 @@ fn customer_of<'a>(meter: &Meter, payload: &'a Payload) -> Result<&'a str> {
     match payload.get(key) {
         Some(id) if !id.is_empty() => Ok(id),
         _ => Err(Error::invalid(format!("Customer mapping key {key} not found in payload."))
+            .v2_code("payload_no_customer_defined")
             .param(format!("payload[{key}]"))),
     }
 }
@@ -288,7 +293,9 @@ fn value_of(meter: &Meter, payload: &Payload) -> Result<Decimal> {
         if meter.formula == Formula::Count {
             return Ok(Decimal::ONE);
         }
-        return Err(Error::invalid(format!("Value key {key} not found in payload.")).param(param));
+        return Err(Error::invalid(format!("Value key {key} not found in payload."))
+            .v2_code("payload_no_value_defined")
+            .param(param));
     };
     let value = text.parse::<Decimal>();
     let too_long = match &value {
@@ -300,10 +307,13 @@ fn value_of(meter: &Meter, payload: &Payload) -> Result<Decimal> {
             "The value in the event payload can have at most {VALUE_DIGITS_MAX} digits. Received \
              {text}."
         ))
+        .v2_code("payload_invalid_value")
         .param(param));
     }
     value.map_err(|error| {
-        Error::invalid(format!("Invalid value in the event payload: '{text}' is {error}."))
+        let is = if error == DecimalError::Syntax { "is" } else { "has" };
+        Error::invalid(format!("Invalid value in the event payload: '{text}' {is} {error}."))
+            .v2_code("payload_invalid_value")
             .param(param)
     })
 }

@@ -3,12 +3,14 @@
 mod sql;
 mod wire;
 
+use std::sync::Arc;
+
 use taximeter_db::{Arg, Cells, DbError, Row};
 use taximeter_kernel::aggregate::{Formula, Window};
 use taximeter_kernel::id::{Id, Kind as _, Meter as MeterKind};
 use taximeter_kernel::time::Timestamp;
 
-use crate::catalog::Touched;
+use crate::catalog::{Counting, Touched};
 use crate::ctx::{Ctx, optional_word, word};
 use crate::error::{Error, Result};
 use crate::outbox;
@@ -208,6 +210,18 @@ pub async fn of_event_name(ctx: &mut Ctx, event_name: &str) -> Result<Option<Met
     sql::find_active_by_event_name(ctx, event_name).await
 }
 
+/// What becomes of events of this name.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub async fn counting(ctx: &mut Ctx, event_name: &str) -> Result<Counting> {
+    if let Some(meter) = of_event_name(ctx, event_name).await? {
+        return Ok(Counting::By(Arc::new(meter)));
+    }
+    let archived = sql::has_any_of_event_name(ctx, event_name).await?;
+    Ok(if archived { Counting::NoMore } else { Counting::Never })
+}
+
 /// Changes a meter's name.
 ///
 /// # Errors
@@ -219,7 +233,11 @@ pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Meter> {
     if let Some(display_name) = input.display_name {
         meter.display_name = display_name.into();
     }
-    save(ctx, &before, &mut meter, "billing.meter.updated").await?;
+    if before == meter {
+        return Ok(meter);
+    }
+    save(ctx, &mut meter).await?;
+    outbox::push_update(ctx, "billing.meter.updated", &before.wire(), &meter.wire()).await?;
     Ok(meter)
 }
 
@@ -233,9 +251,9 @@ pub async fn deactivate(ctx: &mut Ctx, id: &str, _: Switch) -> Result<Meter> {
     if before.status == Status::Inactive {
         return Err(Error::invalid("This billing meter is already inactive."));
     }
-    let mut meter =
-        Meter { status: Status::Inactive, deactivated_at: Some(ctx.now), ..before.clone() };
-    save(ctx, &before, &mut meter, "billing.meter.deactivated").await?;
+    let mut meter = Meter { status: Status::Inactive, deactivated_at: Some(ctx.now), ..before };
+    save(ctx, &mut meter).await?;
+    outbox::push(ctx, "billing.meter.deactivated", &meter.wire()).await?;
     Ok(meter)
 }
 
@@ -250,8 +268,9 @@ pub async fn reactivate(ctx: &mut Ctx, id: &str, _: Switch) -> Result<Meter> {
         return Err(Error::invalid("This billing meter is already active."));
     }
     refuse_taken_name(ctx, &before.event_name).await?;
-    let mut meter = Meter { status: Status::Active, deactivated_at: None, ..before.clone() };
-    save(ctx, &before, &mut meter, "billing.meter.reactivated").await?;
+    let mut meter = Meter { status: Status::Active, deactivated_at: None, ..before };
+    save(ctx, &mut meter).await?;
+    outbox::push(ctx, "billing.meter.reactivated", &meter.wire()).await?;
     Ok(meter)
 }
 
@@ -271,14 +290,11 @@ pub async fn list(ctx: &mut Ctx, input: List) -> Result<Page> {
     })
 }
 
-async fn save(ctx: &mut Ctx, before: &Meter, meter: &mut Meter, event: &'static str) -> Result<()> {
-    if before == meter {
-        return Ok(());
-    }
+async fn save(ctx: &mut Ctx, meter: &mut Meter) -> Result<()> {
     meter.updated = ctx.now;
     sql::update(ctx, meter).await?;
     ctx.touch(Touched::Meter(meter.event_name.clone()));
-    outbox::push_update(ctx, event, &before.wire(), &meter.wire()).await
+    Ok(())
 }
 
 async fn refuse_taken_name(ctx: &mut Ctx, event_name: &str) -> Result<()> {

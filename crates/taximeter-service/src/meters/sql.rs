@@ -41,6 +41,14 @@ pub(super) async fn find_active_by_event_name(
     Ok(ctx.tx.optional(sql, args).await?)
 }
 
+pub(super) async fn has_any_of_event_name(ctx: &mut Ctx, event_name: &str) -> Result<bool> {
+    let args = ctx.args([Arg::from(event_name)]);
+    let sql = "SELECT id FROM meters \
+               WHERE account = $1 AND livemode = $2 AND event_name = $3 ORDER BY seq LIMIT 1";
+    let found: Option<String> = ctx.tx.optional(sql, args).await?;
+    Ok(found.is_some())
+}
+
 pub(super) async fn insert(ctx: &mut Ctx, meter: &Meter) -> Result<()> {
     let args = ctx.args([
         Arg::from(&meter.id),

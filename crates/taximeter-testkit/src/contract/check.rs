@@ -22,7 +22,10 @@ const EXTRA_VALUES: &[(&str, &str, &str, &str)] = &[];
 const EXTRA_CODES: &[(&str, &str)] = &[
     ("archived_meter", "v2 meter events"),
     ("duplicate_meter_event", "v2 meter events"),
+    ("forbidden", "v2, where no other code says more"),
     ("idempotency_error", "v2 idempotency"),
+    ("internal_error", "v2, where no other code says more"),
+    ("invalid_request", "v2, where no other code says more"),
     ("no_meter", "v2 meter events"),
     ("not_found", "v2 core events"),
     ("payload_invalid_value", "v2 meter events"),
@@ -30,6 +33,7 @@ const EXTRA_CODES: &[(&str, &str)] = &[
     ("payload_no_value_defined", "v2 meter events"),
     ("property_expansion_max_depth", "expanding objects"),
     ("too_many_concurrent_requests", "v2 meter events"),
+    ("unauthorized", "v2, where no other code says more"),
 ];
 
 /// What v2 errors call the parameter at fault, on the error classes that have one.

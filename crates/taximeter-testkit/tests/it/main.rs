@@ -7,6 +7,14 @@ mod events_api;
 #[cfg(test)]
 mod guide;
 #[cfg(test)]
+mod meter_events;
+#[cfg(test)]
+mod meter_events_v2;
+#[cfg(test)]
+mod meter_summaries;
+#[cfg(test)]
+mod meters;
+#[cfg(test)]
 mod prices;
 #[cfg(test)]
 mod products;
@@ -14,3 +22,5 @@ mod products;
 mod shop;
 #[cfg(test)]
 mod subscriptions;
+#[cfg(test)]
+mod support;

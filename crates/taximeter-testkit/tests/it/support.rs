@@ -1,0 +1,57 @@
+//! What the tests of the API share.
+
+use serde_json::Value;
+use taximeter_testkit::{Response, TestApp};
+
+/// An error in one line: status, type unless it is `invalid_request_error`, code, param, message.
+/// `400 parameter_missing currency: Missing required param: currency.`
+pub(crate) fn error(response: &Response) -> String {
+    let body = response.json();
+    let error = &body["error"];
+    assert!(error.is_object(), "{} {body}", response.status);
+    let word = |name: &str| error[name].as_str().unwrap_or("-").to_owned();
+    let kind = match word("type").as_str() {
+        "invalid_request_error" => String::new(),
+        other => format!("{other} "),
+    };
+    let param = if error["invalid_param"].is_string() { "invalid_param" } else { "param" };
+    let (code, param, message) = (word("code"), word(param), word("message"));
+    format!("{} {kind}{code} {param}: {message}", response.status)
+}
+
+/// Sends forms that must be refused: path, form, the error as [`error`] writes it.
+pub(crate) async fn refused(app: &TestApp, cases: &[(&str, &str, &str)]) {
+    for (path, form, expected) in cases {
+        assert_eq!(error(&app.post(path, form).await), *expected, "{path} {form}");
+    }
+}
+
+/// Reads what must be refused: path with its query, the error as [`error`] writes it.
+pub(crate) async fn unreadable(app: &TestApp, cases: &[(&str, &str)]) {
+    for (path, expected) in cases {
+        assert_eq!(error(&app.get(path).await), *expected, "{path}");
+    }
+}
+
+/// The id of an object.
+pub(crate) fn id(object: &Value) -> &str {
+    object["id"].as_str().expect("an object with an id")
+}
+
+/// The ids of a list's objects, in its order.
+pub(crate) fn ids(list: &Value) -> Vec<String> {
+    list["data"].as_array().expect("a list").iter().map(|object| id(object).to_owned()).collect()
+}
+
+/// A meter for events of a name, and the id of its own.
+pub(crate) async fn meter(app: &TestApp, event_name: &str, formula: &str, more: &str) -> String {
+    let form = format!(
+        "display_name=M&event_name={event_name}&default_aggregation[formula]={formula}{more}"
+    );
+    id(&app.made("/v1/billing/meters", &form).await).to_owned()
+}
+
+/// A new customer's id.
+pub(crate) async fn customer(app: &TestApp) -> String {
+    id(&app.made("/v1/customers", "").await).to_owned()
+}
