@@ -24,3 +24,11 @@ mod shop;
 mod subscriptions;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod amounts;
+#[cfg(test)]
+mod invoices;
+#[cfg(test)]
+mod previews;
+#[cfg(test)]
+mod subscription_items;

@@ -1,0 +1,5 @@
+//! Previews of invoices: what is next, what is counted, what is refused.
+
+mod next;
+mod refused;
+mod simulated;
