@@ -33,7 +33,9 @@ CREATE TABLE invoices (
     metadata {text} NOT NULL,
     created {int} NOT NULL,
     CONSTRAINT invoices_customer FOREIGN KEY (account, livemode, customer)
-        REFERENCES customers (account, livemode, id)
+        REFERENCES customers (account, livemode, id),
+    CONSTRAINT invoices_subscription FOREIGN KEY (account, livemode, subscription)
+        REFERENCES subscriptions (account, livemode, id)
 ) {strict};
 
 CREATE UNIQUE INDEX invoices_id ON invoices (account, livemode, id);
@@ -59,10 +61,15 @@ CREATE TABLE invoice_lines (
     product {text} NOT NULL,
     unit_amount {text},
     subscription {text} NOT NULL,
+    -- An item can be removed; what it was billed for stays.
     subscription_item {text} NOT NULL,
     PRIMARY KEY (account, livemode, invoice, position),
     CONSTRAINT invoice_lines_invoice FOREIGN KEY (account, livemode, invoice)
-        REFERENCES invoices (account, livemode, id)
+        REFERENCES invoices (account, livemode, id),
+    CONSTRAINT invoice_lines_price FOREIGN KEY (account, livemode, price)
+        REFERENCES prices (account, livemode, id),
+    CONSTRAINT invoice_lines_subscription FOREIGN KEY (account, livemode, subscription)
+        REFERENCES subscriptions (account, livemode, id)
 ) {strict};
 
 CREATE UNIQUE INDEX invoice_lines_id ON invoice_lines (account, livemode, id);

@@ -9,7 +9,8 @@ use taximeter_kernel::rate::{Part, RatedLine, billable_quantity, rate};
 use taximeter_kernel::time::{Period, Timestamp};
 use taximeter_usage::Series;
 
-use super::{BillingReason, CustomerSnapshot, Invoice, Line, Status, due_date, too_large};
+use super::issue::due_date;
+use super::{BillingReason, CustomerSnapshot, Invoice, Line, Status, too_large};
 use crate::ctx::Ctx;
 use crate::customers::Customer;
 use crate::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! Previews: the invoice a customer would get next, as things stand.
 
-use taximeter_kernel::id::{Customer as CustomerKind, Kind as _, Subscription as SubscriptionKind};
+use taximeter_kernel::id::{Customer as CustomerKind, Kind as _};
 use taximeter_kernel::money::Currency;
 use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::Period;
@@ -84,7 +84,7 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Invoice> {
     let invoice = match (subscription, customer, details.items) {
         (Some(id), customer, items) => {
             refuse_changes(items.is_some(), details.billing_mode.is_some())?;
-            let subscription = named(ctx, &id).await?;
+            let subscription = subscriptions::named(ctx, &id).await?;
             refuse_other_customer(&subscription, customer.as_deref())?;
             let customer = customers::retrieve_any(ctx, subscription.customer.as_str()).await?;
             next_of_subscription(ctx, &customer, &subscription).await?
@@ -142,12 +142,6 @@ fn refuse_changes(items: bool, billing_mode: bool) -> Result<()> {
     ))
     .code("parameter_unknown")
     .param(full))
-}
-
-async fn named(ctx: &mut Ctx, id: &str) -> Result<Subscription> {
-    subscriptions::find(ctx, id)
-        .await?
-        .ok_or_else(|| Error::no_such(SubscriptionKind::NOUN, id, "subscription"))
 }
 
 /// `GET /v1/invoices/upcoming`, which versions from 2025-03-31 on no longer have.

@@ -1,11 +1,11 @@
 //! The items of subscriptions.
 
-use taximeter_kernel::id::{Kind as _, Subscription as SubscriptionKind, SubscriptionItem};
+use taximeter_kernel::id::{Kind as _, SubscriptionItem};
 
 use super::input::ProrationBehavior;
 use super::propose::checked_quantity;
 use super::update::{not_while_incomplete, only_metadata};
-use super::{Item, Status, find, sql};
+use super::{Item, Status, named, sql};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::outbox;
@@ -37,7 +37,12 @@ crate::params! {
 /// # Errors
 /// A 404 when there is none.
 pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Item> {
-    sql::find_item(ctx, id).await?.ok_or_else(|| Error::no_such_path(SubscriptionItem::NOUN, id))
+    if let Some(item) = sql::find_item(ctx, id).await? {
+        return Ok(item);
+    }
+    let error = Error::no_such_path(SubscriptionItem::NOUN, id);
+    let elsewhere = sql::item_is_in_other_mode(ctx, id).await?;
+    Err(error.in_other_mode(elsewhere, ctx.scope().mode))
 }
 
 /// Lists the items of a subscription, oldest first: the one list of Stripe's in that order.
@@ -45,9 +50,7 @@ pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Item> {
 /// # Errors
 /// A 400 when there is no such subscription, or a cursor names none of its items.
 pub async fn list(ctx: &mut Ctx, input: List) -> Result<Page> {
-    let subscription = find(ctx, &input.subscription).await?.ok_or_else(|| {
-        Error::no_such(SubscriptionKind::NOUN, &input.subscription, "subscription")
-    })?;
+    let subscription = named(ctx, &input.subscription).await?;
     let page = input.page()?;
     let slice =
         page.cut_from(subscription.items, SubscriptionItem::NOUN, |item| item.id.as_str())?;

@@ -260,3 +260,25 @@ async fn a_subscription_in_another_currency_pays_that_currencys_price() {
         assert_eq!([&line["currency"], &line["pricing"]["unit_amount_decimal"]], ["eur", "650.5"]);
     }
 }
+
+#[tokio::test]
+async fn the_meters_formula_makes_the_quantity() {
+    for app in TestApp::everywhere().await {
+        for (formula, quantity) in [("sum", "20"), ("count", "3"), ("last", "4")] {
+            let form = format!(
+                "display_name=Meter&event_name={formula}&default_aggregation[formula]={formula}"
+            );
+            let meter = shop::id(&app.made("/v1/billing/meters", &form).await);
+            let price = metered(&app, &meter, "Unit", "currency=usd&unit_amount=1").await;
+            let who = customer(&app, "").await;
+            let sub = subscribe(&app, &who, &[&price], "").await;
+            for value in ["13", "3", "4"] {
+                used(&app, formula, &who, value, START).await;
+            }
+            assert_eq!(lines(&preview(&app, &sub).await)[0].1, quantity, "{formula}");
+            // What is switched off is still counted for those who have it.
+            app.made(&format!("/v1/billing/meters/{meter}/deactivate"), "").await;
+            assert_eq!(lines(&preview(&app, &sub).await)[0].1, quantity, "{formula}");
+        }
+    }
+}

@@ -243,7 +243,9 @@ async fn the_other_mode_has_other_invoices_and_subscriptions() {
             format!("/v1/subscription_items/{item}"),
             format!("/v1/invoices/{}", sub["latest_invoice"].as_str().unwrap()),
         ] {
-            assert_eq!(app.request("GET", &path, &headers, b"").await.status, 404, "{path}");
+            let said = told(&app.request("GET", &path, &headers, b"").await, 404);
+            let hint = "exists in test mode, but a live mode key was used";
+            assert!(said[2].contains(hint), "{}", said[2]);
         }
         for path in ["/v1/subscriptions?status=all", "/v1/invoices"] {
             let list = app.request("GET", path, &headers, b"").await.json();

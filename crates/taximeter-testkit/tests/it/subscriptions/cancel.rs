@@ -210,3 +210,23 @@ async fn a_customer_deleted_while_a_subscription_is_canceled_ends_it_once() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_subscription_canceled_twice_at_once_is_billed_once() {
+    for app in TestApp::everywhere().await {
+        let meter = shop::meter(&app, "tokens").await;
+        let tokens = metered(&app, &meter, "Tokens", "currency=usd&unit_amount=100").await;
+        let who = customer(&app, "").await;
+        for invoices in 1..=7 {
+            let sub = id(&subscribe(&app, &who, &[&tokens], "").await);
+            app.advance_s(1);
+            let path = format!("/v1/subscriptions/{sub}?invoice_now=true");
+            let (one, other) = tokio::join!(app.delete(&path), app.delete(&path));
+            let mut statuses = [one.status, other.status];
+            statuses.sort_unstable();
+            assert_eq!(statuses, [200, 404]);
+            let list = app.read(&format!("/v1/invoices?customer={who}")).await;
+            assert_eq!(ids(&list).len(), invoices);
+        }
+    }
+}

@@ -53,6 +53,8 @@ async fn what_a_subscription_is_given_reads_back() {
              &metadata[tier]=7&description={described}&billing_mode[type]=flexible\
              &billing_mode[flexible][proration_discounts]=itemized"
         );
+        let longer = form.replace(&described, &"d".repeat(501));
+        assert_eq!(shop::refused(&app, "/v1/subscriptions", &longer).await[1], "description");
         let sub = app.made("/v1/subscriptions", &form).await;
         assert_eq!(sub["days_until_due"], 7);
         assert_eq!(sub["metadata"], json!({ "tier": "7" }));

@@ -1,0 +1,204 @@
+//! What a subscription is.
+
+use std::collections::BTreeMap;
+
+use taximeter_kernel::id::{
+    Customer as CustomerKind, Id, Invoice as InvoiceKind, Subscription as SubscriptionKind,
+    SubscriptionItem,
+};
+use taximeter_kernel::money::Currency;
+use taximeter_kernel::time::{Period, Timestamp};
+
+use crate::choice;
+use crate::params::Choice;
+use crate::prices::Price;
+use crate::search::{Field, FieldKind, FieldValue, Searchable};
+
+choice! {
+    /// Where a subscription is in its life.
+    pub enum Status {
+        /// Billed as it should be.
+        Active = "active",
+        /// Over.
+        Canceled = "canceled",
+        /// Its first invoice is not paid yet.
+        Incomplete = "incomplete",
+        /// Its first invoice was not paid in time.
+        IncompleteExpired = "incomplete_expired",
+        /// Its latest invoice is not paid.
+        PastDue = "past_due",
+        /// Not billed for now.
+        Paused = "paused",
+        /// In its free time.
+        Trialing = "trialing",
+        /// Given up collecting, not over.
+        Unpaid = "unpaid",
+    }
+}
+
+choice! {
+    /// How invoices are collected.
+    pub enum CollectionMethod {
+        /// From the customer's payment method.
+        ChargeAutomatically = "charge_automatically",
+        /// By sending them.
+        SendInvoice = "send_invoice",
+    }
+}
+
+choice! {
+    /// Which rules a subscription is billed by.
+    pub enum BillingModeType {
+        /// Those before 2025.
+        Classic = "classic",
+        /// Those since.
+        Flexible = "flexible",
+    }
+}
+
+choice! {
+    /// How prorations show discounts in flexible mode.
+    pub enum ProrationDiscounts {
+        /// As part of the amount.
+        Included = "included",
+        /// Apart from it.
+        Itemized = "itemized",
+    }
+}
+
+choice! {
+    /// What a customer gave as the reason for leaving.
+    pub enum Feedback {
+        /// Customer service was less than expected.
+        CustomerService = "customer_service",
+        /// Quality was less than expected.
+        LowQuality = "low_quality",
+        /// Some features are missing.
+        MissingFeatures = "missing_features",
+        /// Another reason.
+        Other = "other",
+        /// Another service is used instead.
+        SwitchedService = "switched_service",
+        /// Hard to use.
+        TooComplex = "too_complex",
+        /// Too dear.
+        TooExpensive = "too_expensive",
+        /// Not used enough.
+        Unused = "unused",
+    }
+}
+
+/// One price of a subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its id.
+    pub id: Id<SubscriptionItem>,
+    /// The subscription it belongs to.
+    pub subscription: Id<SubscriptionKind>,
+    /// What it costs.
+    pub price: Price,
+    /// How many, for a licensed price; usage decides for a metered one.
+    pub quantity: Option<i64>,
+    /// The operator's own keys and values.
+    pub metadata: BTreeMap<String, String>,
+    /// The time it is billed for now.
+    pub current_period: Period,
+    /// When it was added.
+    pub created: Timestamp,
+}
+
+/// Why and how a subscription ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CancellationDetails {
+    /// What the customer wrote.
+    pub comment: Option<String>,
+    /// What the customer chose.
+    pub feedback: Option<Feedback>,
+    /// What made it end.
+    pub reason: Option<String>,
+}
+
+/// A customer's standing order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    pub(super) seq: i64,
+    /// Its id.
+    pub id: Id<SubscriptionKind>,
+    /// Whether it is of the live dataset.
+    pub livemode: bool,
+    /// Who is billed.
+    pub customer: Id<CustomerKind>,
+    /// Where it is in its life.
+    pub status: Status,
+    /// What it is billed in.
+    pub currency: Currency,
+    /// How its invoices are collected.
+    pub collection_method: CollectionMethod,
+    /// How long after it is sent an invoice is due, in days.
+    pub days_until_due: Option<i64>,
+    /// Which rules it is billed by.
+    pub billing_mode: BillingModeType,
+    /// How prorations show discounts, in flexible mode.
+    pub proration_discounts: Option<ProrationDiscounts>,
+    /// When it changed to its billing mode.
+    pub billing_mode_updated_at: Option<Timestamp>,
+    /// What its periods are counted from.
+    pub billing_cycle_anchor: Timestamp,
+    /// When it began.
+    pub start_date: Timestamp,
+    /// When it was asked to end.
+    pub canceled_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Why it ended.
+    pub cancellation: CancellationDetails,
+    /// What the customer sees it called.
+    pub description: Option<String>,
+    /// The invoice it got last.
+    pub latest_invoice: Option<Id<InvoiceKind>>,
+    /// The operator's own keys and values.
+    pub metadata: BTreeMap<String, String>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Its items, oldest first.
+    pub items: Vec<Item>,
+}
+
+impl Subscription {
+    /// The next instant at which one of its items begins a new period.
+    #[must_use]
+    pub fn next_boundary(&self) -> Option<Timestamp> {
+        self.items.iter().map(|item| item.current_period.end).min()
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        matches!(self.status, Status::Canceled | Status::IncompleteExpired)
+    }
+}
+
+impl Searchable for Subscription {
+    const FIELDS: &'static [Field] = &[
+        Field { name: "canceled_at", kind: FieldKind::Numeric },
+        Field { name: "created", kind: FieldKind::Numeric },
+        Field { name: "metadata", kind: FieldKind::Map },
+        Field { name: "status", kind: FieldKind::Token },
+    ];
+
+    fn seq(&self) -> i64 {
+        self.seq
+    }
+
+    fn field(&self, name: &str) -> FieldValue<'_> {
+        match name {
+            "canceled_at" => {
+                self.canceled_at.map_or(FieldValue::Null, |at| FieldValue::Number(at.0))
+            }
+            "created" => FieldValue::Number(self.created.0),
+            "metadata" => FieldValue::Map(&self.metadata),
+            "status" => FieldValue::Text(self.status.as_str()),
+            _ => FieldValue::Null,
+        }
+    }
+}
