@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+mod bench;
 mod bodies;
 #[path = "../../crates/taximeter-testkit/src/contract/check.rs"]
 #[expect(unreachable_pub, reason = "the same file is public in the testkit")]
@@ -27,6 +28,7 @@ cargo xtask <task>
   test                           all tests, on SQLite and PostgreSQL, with Stripe's own clients
   test --fast                    the Rust tests on SQLite only
   test --only clients            Stripe's clients only
+  bench http [OPTION]...         events over HTTP, beside a bare server; options are the server's
   tidy                           layering, licences, size and shape of files
   contract generate              write contract/*.json from the installed SDKs of Stripe
   contract check-current         whether contract/*.json is what the SDKs say
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ["test"] => test::all(&root),
         ["test", "--fast"] => test::fast(&root),
         ["test", "--only", "clients"] => test::clients(&root),
+        ["bench", "http", options @ ..] => bench::http(&root, options),
         ["tidy"] => tidy::run(&root),
         ["contract", "generate"] => contract::generate(&root),
         ["contract", "check-current"] => contract::check_current(&root),

@@ -19,6 +19,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("taximeter", EVERYTHING),
     ("taximeter-testkit", EVERYTHING),
     ("xtask", &[]),
+    // It knows the server as its users do: over HTTP.
+    ("taximeter-bench", &[]),
 ];
 const EVERYTHING: &[&str] =
     &["taximeter-kernel", "taximeter-usage", "taximeter-db", "taximeter-service", "taximeter-web"];
@@ -29,7 +31,7 @@ const FOR_TESTS: &str = "taximeter-testkit";
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["taximeter-db"]),
     ("axum-server", &["taximeter"]),
-    ("axum", &["taximeter-web", "taximeter-testkit"]),
+    ("axum", &["taximeter-web", "taximeter-testkit", "taximeter-bench"]),
     ("askama", &["taximeter-web"]),
     ("clap", &["taximeter"]),
     ("getrandom", &["taximeter"]),

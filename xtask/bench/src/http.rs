@@ -1,0 +1,197 @@
+//! The whole measurement: in turn, so that what disturbs one disturbs all.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::figures::{Figures, median};
+use crate::load::{Keyed, Load};
+use crate::server::Server;
+use crate::{api, disk, load, machine};
+
+/// How often everything is measured.
+const ROUNDS: usize = 5;
+const CONNECTIONS: [usize; 3] = [1, 16, 128];
+/// How long one measurement takes, without its warm-up.
+const DURATION: Duration = Duration::from_secs(3);
+const DISK_DURATION: Duration = Duration::from_secs(1);
+const CUSTOMERS: usize = 100;
+
+/// What is put under load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    Bare,
+    Taximeter(Keyed),
+}
+
+const SUBJECTS: [Subject; 3] =
+    [Subject::Bare, Subject::Taximeter(Keyed::No), Subject::Taximeter(Keyed::Yes)];
+
+impl Subject {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare axum",
+            Self::Taximeter(Keyed::No) => "Taximeter",
+            Self::Taximeter(Keyed::Yes) => "Taximeter, Idempotency-Key",
+        }
+    }
+}
+
+/// One measurement of one subject.
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    figures: Figures,
+    /// Processor time of the server per request, in tenths of a microsecond.
+    cpu_tenth_us: u64,
+}
+
+/// Everything that runs while it is measured.
+struct Bench {
+    bare: Server,
+    taximeter: Server,
+    meter: String,
+    customers: Arc<[String]>,
+    /// How many events were sent of each customer.
+    sent: Vec<u64>,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// Measures the server that lies beside this program. It is given `options` besides its own, and a
+/// data directory below `directory`.
+pub(crate) fn run(directory: &Path, options: &[&str]) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    let directory = tempfile::Builder::new().prefix("bench-").tempdir_in(directory);
+    let directory = directory.map_err(failed)?;
+    let started = Instant::now();
+    println!("{}", machine::describe(directory.path()));
+    println!("load of the last minute before: {}", machine::load());
+    let mut bench = Bench::start(directory.path(), options)?;
+    let (mut disks, mut samples) = (Vec::new(), vec![Vec::new(); CONNECTIONS.len()]);
+    for round in 1..=ROUNDS {
+        println!("round {round} of {ROUNDS}");
+        disks.push(disk::measure(directory.path(), DISK_DURATION).map_err(failed)?);
+        for (connections, samples) in CONNECTIONS.into_iter().zip(&mut samples) {
+            let mut row = Vec::new();
+            for subject in SUBJECTS {
+                row.push(bench.measure(subject, connections)?);
+            }
+            samples.push(row);
+        }
+    }
+    println!("load of the last minute after: {}\n", machine::load());
+    print(&samples, &disks);
+    bench.finish()?;
+    println!("Took {} s.", started.elapsed().as_secs());
+    Ok(())
+}
+
+impl Bench {
+    fn start(directory: &Path, options: &[&str]) -> Result<Self, String> {
+        let this = std::env::current_exe().map_err(|error| error.to_string())?;
+        let mut command = Command::new(this.with_file_name("taximeter"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("TAXIMETER_") {
+                command.env_remove(name);
+            }
+        }
+        command.args(["serve", "--listen", "127.0.0.1:0", "--secret-key", api::KEY]);
+        command.arg("--data-dir").arg(directory.join("data")).args(options);
+        let taximeter = Server::start(&mut command, &directory.join("taximeter.log"))?;
+        let (meter, customers) = api::prepare(taximeter.address, CUSTOMERS)?;
+        let bytes = api::answer_bytes(taximeter.address, &customers[0])?;
+        let mut sent = vec![0; customers.len()];
+        sent[0] = 1;
+        let mut command = Command::new(this);
+        command.arg("bare").arg(bytes.to_string());
+        let bare = Server::start(&mut command, &directory.join("bare.log"))?;
+        // One thread for the load: the servers need the rest.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        Ok(Self { bare, taximeter, meter, customers: customers.into(), sent, runtime })
+    }
+
+    fn measure(&mut self, subject: Subject, connections: usize) -> Result<Sample, String> {
+        let (server, keyed) = match subject {
+            Subject::Bare => (&self.bare, Keyed::No),
+            Subject::Taximeter(keyed) => (&self.taximeter, keyed),
+        };
+        let load = Load {
+            address: server.address,
+            connections,
+            duration: DURATION,
+            keyed,
+            customers: Arc::clone(&self.customers),
+        };
+        let before_us = server.cpu_us()?;
+        let outcome = self.runtime.block_on(load::run(&load));
+        let outcome = outcome.map_err(|error| format!("{}: {error}", subject.name()))?;
+        let cpu_us = server.cpu_us()?.saturating_sub(before_us);
+        // The processor time of the warm-up is in it, so its requests are too.
+        let requests: u64 = outcome.sent.iter().sum();
+        if subject != Subject::Bare {
+            for (sum, count) in self.sent.iter_mut().zip(&outcome.sent) {
+                *sum += count;
+            }
+        }
+        Ok(Sample { figures: outcome.figures, cpu_tenth_us: cpu_us * 10 / requests.max(1) })
+    }
+
+    /// Holds the totals against what was sent, and stops the server.
+    fn finish(self) -> Result<(), String> {
+        for (customer, sent) in self.customers.iter().zip(&self.sent) {
+            let total = api::total(self.taximeter.address, &self.meter, customer)?;
+            let expected = sent * api::VALUE;
+            if total != expected {
+                return Err(format!("{customer} used {expected}, and {total} was counted"));
+            }
+        }
+        let sent: u64 = self.sent.iter().sum();
+        println!("All answers were 200, and the totals are those of the {sent} events sent.");
+        self.taximeter.stop()
+    }
+}
+
+fn print(samples: &[Vec<Vec<Sample>>], disks: &[Figures]) {
+    println!(
+        "| connections | server | requests/s | lowest to highest | p50 µs | p99 µs | server CPU \
+         µs/request | of bare |\n|--:|---|--:|--:|--:|--:|--:|--:|"
+    );
+    for (connections, rounds) in CONNECTIONS.iter().zip(samples) {
+        for (place, subject) in SUBJECTS.into_iter().enumerate() {
+            let of = |value: fn(&Sample) -> u64| rounds.iter().map(move |row| value(&row[place]));
+            let rates = || of(|sample| sample.figures.per_second);
+            let cpu_tenth_us = median(of(|sample| sample.cpu_tenth_us));
+            // In one round both were disturbed alike, so it is the ratios that are comparable.
+            let per_mille = median(rounds.iter().map(|row| {
+                row[place].figures.per_second * 1_000 / row[0].figures.per_second.max(1)
+            }));
+            println!(
+                "| {connections} | {} | {} | {} to {} | {} | {} | {}.{} | {}.{} % |",
+                subject.name(),
+                median(rates()),
+                rates().min().unwrap_or(0),
+                rates().max().unwrap_or(0),
+                median(of(|sample| sample.figures.p50_us)),
+                median(of(|sample| sample.figures.p99_us)),
+                cpu_tenth_us / 10,
+                cpu_tenth_us % 10,
+                per_mille / 10,
+                per_mille % 10,
+            );
+        }
+    }
+    let of = |value: fn(&Figures) -> u64| disks.iter().map(value);
+    println!(
+        "\nThe disk by itself, appends of {} bytes with fdatasync after each: {}/s ({} to {}), \
+         p50 {} µs, p99 {} µs\nMedians of {ROUNDS} rounds; {} s each, one event per request.",
+        disk::APPEND_BYTES,
+        median(of(|it| it.per_second)),
+        of(|it| it.per_second).min().unwrap_or(0),
+        of(|it| it.per_second).max().unwrap_or(0),
+        median(of(|it| it.p50_us)),
+        median(of(|it| it.p99_us)),
+        DURATION.as_secs(),
+    );
+}

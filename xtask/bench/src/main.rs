@@ -1,0 +1,39 @@
+//! Measures the server over HTTP, beside a server that does nothing and beside the disk.
+//!
+//! Started by `cargo xtask bench`, which builds what is measured. What is measured, and how to read
+//! it, is in `docs/performance.md`.
+#![expect(clippy::print_stdout, reason = "a tool for the command line talks to its user")]
+
+use std::path::Path;
+use std::process::ExitCode;
+
+mod api;
+mod bare;
+mod disk;
+mod figures;
+mod http;
+mod load;
+mod machine;
+mod server;
+
+const USAGE: &str = "\
+taximeter-bench http DIRECTORY [OPTION OF SERVER]...
+taximeter-bench bare BYTES
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        ["http", directory, options @ ..] => http::run(Path::new(directory), options),
+        ["bare", bytes] => bare::serve(bytes),
+        _ => Err(USAGE.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            println!("{}", problem.trim_end());
+            ExitCode::FAILURE
+        }
+    }
+}

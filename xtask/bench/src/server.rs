@@ -1,0 +1,99 @@
+//! A server in a process of its own.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// `sysconf(_SC_CLK_TCK)`, which is 100 on every Linux of today: 10 ms per tick.
+const TICK_US: u64 = 10_000;
+
+/// A running server, killed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    // Open until the end, so that the server can go on writing.
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Server {
+    /// Starts a program that prints where it serves, and then that it is ready.
+    pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Self, String> {
+        let failed = |error: std::io::Error| format!("{command:?}: {error}");
+        let log = File::create(log).map_err(failed)?;
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn();
+        let mut child = spawned.map_err(|error| format!("{command:?}: {error}"))?;
+        let stdout = child.stdout.take().ok_or("no standard output")?;
+        let mut stdout = BufReader::new(stdout);
+        let address = ready(&mut stdout).map_err(|error| format!("{command:?}: {error}"))?;
+        Ok(Self { child, address, _stdout: stdout })
+    }
+
+    /// How much processor time it has used, in microseconds, to the nearest 10,000 below.
+    pub(crate) fn cpu_us(&self) -> Result<u64, String> {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        cpu_ticks(&stat).map(|ticks| ticks * TICK_US).ok_or(format!("{path}: {stat}"))
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub(crate) fn stop(mut self) -> Result<(), String> {
+        let pid = self.child.id().to_string();
+        let told = Command::new("kill").arg(pid).status().map_err(|error| error.to_string())?;
+        let ended = self.child.wait().map_err(|error| error.to_string())?;
+        if told.success() && ended.success() { Ok(()) } else { Err(format!("server: {ended}")) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn ready(stdout: &mut impl std::io::BufRead) -> Result<SocketAddr, String> {
+    let mut address = None;
+    let mut lines = stdout.lines();
+    while let Some(Ok(line)) = lines.next() {
+        if address.is_none() {
+            address = line.split_once("http://").and_then(|(_, rest)| rest.trim().parse().ok());
+        }
+        if line.contains("Ready in") {
+            return address.ok_or_else(|| "it does not say where it serves".to_owned());
+        }
+    }
+    Err("it ended before it was ready; see its log".to_owned())
+}
+
+/// Ticks in user and in kernel mode: the 14th and 15th field, where the 2nd may hold spaces.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some(ticks()? + ticks()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_says_where_it_serves_before_it_is_ready() {
+        let mut said =
+            "\n  API   http://127.0.0.1:7\n  Board http://127.0.0.1:7/x\n  Ready in 7 ms\n"
+                .as_bytes();
+        assert_eq!(ready(&mut said), Ok("127.0.0.1:7".parse().unwrap()));
+        assert!(ready(&mut "http://127.0.0.1:7\n".as_bytes()).is_err());
+    }
+
+    #[test]
+    fn processor_time_is_read_behind_a_name_with_spaces() {
+        let stat = "7 (a b) c) S 1 2 3 4 5 6 7 8 9 10 101 13 14 15";
+        assert_eq!(cpu_ticks(stat), Some(114));
+        assert_eq!(cpu_ticks("7"), None);
+    }
+}
