@@ -9,6 +9,7 @@ use taximeter_kernel::id::{Event, Id};
 
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
+use crate::expand::prune;
 
 /// Writes the event `kind` (such as `customer.created`) about `object`.
 ///
@@ -28,11 +29,19 @@ pub async fn push_update(
     before: &Value,
     after: &Value,
 ) -> Result<()> {
-    let previous = previous_attributes(before, after);
-    if previous.is_empty() {
+    let all = previous_attributes(before, after);
+    if all.is_empty() {
         return Ok(());
     }
+    let previous = previous_attributes(&shown(before), &shown(after));
     write(ctx, kind, after, Some(Value::Object(previous))).await
+}
+
+/// An object without what is on the wire only when it is asked for: nobody asks an event.
+fn shown(object: &Value) -> Value {
+    let mut shown = object.clone();
+    prune(&mut shown);
+    shown
 }
 
 async fn write(
@@ -43,7 +52,7 @@ async fn write(
 ) -> Result<()> {
     let id: Id<Event> = ctx.new_id();
     let object_id = object["id"].as_str().unwrap_or("").to_owned();
-    let object = serde_json::to_string(object).map_err(Error::internal)?;
+    let object = serde_json::to_string(&shown(object)).map_err(Error::internal)?;
     let previous = previous.map(|value| value.to_string());
     let args = ctx.args([
         Arg::from(id),

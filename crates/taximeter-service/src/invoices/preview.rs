@@ -232,7 +232,8 @@ fn none_upcoming(customer: &Customer) -> Error {
     Error::new(Kind::NotFound, message).code("invoice_upcoming_none")
 }
 
-/// The invoice with which a subscription that does not exist yet would begin. It names none.
+/// The invoice that a subscription which does not exist yet would get first: the one it begins with
+/// or, where nothing is billed in advance, the one at the end of its first period. It names none.
 async fn of_new(
     ctx: &mut Ctx,
     customer: &Customer,
@@ -245,7 +246,11 @@ async fn of_new(
         subscriptions::propose(ctx, customer, items, billing_mode, currency, path).await?;
     let lines = first_lines(ctx, &subscription).await?;
     let period = Period { start: ctx.now, end: ctx.now };
-    let mut invoice = preview(ctx, customer, &subscription, period, lines)?;
+    let mut invoice = if lines.is_empty() {
+        next_of_subscription(ctx, customer, &subscription).await?
+    } else {
+        preview(ctx, customer, &subscription, period, lines)?
+    };
     invoice.subscription = None;
     for line in &mut invoice.lines {
         line.subscription = None;

@@ -201,7 +201,7 @@ pub(super) fn checked_quantity(
     match (price.usage_type(), quantity) {
         (UsageType::Metered, None) => Ok(None),
         (UsageType::Metered, Some(_)) => Err(Error::invalid(format!(
-            "Quantity should not be specified where usage_type is metered. Remove quantity from \
+            "Quantity should not be specified where usage_type is metered. Remove \
              `{param}`."
         ))
         .param(param)),

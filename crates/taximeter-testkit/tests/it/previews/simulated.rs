@@ -45,6 +45,23 @@ async fn a_new_subscription_is_previewed_by_its_first_invoice() {
 }
 
 #[tokio::test]
+async fn a_new_subscription_without_a_first_invoice_is_previewed_at_the_end_of_its_first_period() {
+    for app in TestApp::everywhere().await {
+        let meter = shop::meter(&app, "units").await;
+        let unit = metered(&app, &meter, "Unit", "currency=usd&unit_amount=1").await;
+        let who = customer(&app, "").await;
+        let form = format!("customer={who}&subscription_details[items][0][price]={unit}");
+        let invoice = app.made(PATH, &form).await;
+        let nothing = ("0 × Unit (at $0.01 / month)".to_owned(), "0".to_owned(), 0);
+        assert_eq!(lines(&invoice), [nothing]);
+        // From 2026-01-15 to 2026-02-15, 31 days.
+        assert_eq!(invoice["period_start"], START.0);
+        assert_eq!(invoice["period_end"], START.0 + 31 * 86_400);
+        assert_eq!(invoice["lines"]["data"][0]["subscription"], json!(null));
+    }
+}
+
+#[tokio::test]
 async fn a_new_subscription_is_previewed_in_the_currency_asked_for() {
     for app in TestApp::everywhere().await {
         let terms = "currency=usd&unit_amount=1000&currency_options[eur][unit_amount]=900";

@@ -89,7 +89,7 @@ async fn items_that_break_a_rule_are_refused() {
             [
                 "",
                 "items[1][quantity]",
-                "Quantity should not be specified where usage_type is metered. Remove quantity from \
+                "Quantity should not be specified where usage_type is metered. Remove \
                  `items[1][quantity]`.",
             ],
         ),
