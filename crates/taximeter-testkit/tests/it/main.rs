@@ -1,11 +1,15 @@
 //! The API, in process, on every database.
 
 #[cfg(test)]
+mod amounts;
+#[cfg(test)]
 mod coverage;
 #[cfg(test)]
 mod events_api;
 #[cfg(test)]
 mod guide;
+#[cfg(test)]
+mod invoices;
 #[cfg(test)]
 mod meter_events;
 #[cfg(test)]
@@ -15,20 +19,16 @@ mod meter_summaries;
 #[cfg(test)]
 mod meters;
 #[cfg(test)]
+mod previews;
+#[cfg(test)]
 mod prices;
 #[cfg(test)]
 mod products;
 #[cfg(test)]
 mod shop;
 #[cfg(test)]
+mod subscription_items;
+#[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
 mod support;
-#[cfg(test)]
-mod amounts;
-#[cfg(test)]
-mod invoices;
-#[cfg(test)]
-mod previews;
-#[cfg(test)]
-mod subscription_items;
