@@ -35,6 +35,17 @@ pub enum Counting {
     Never,
 }
 
+/// Where a customer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// In the mode that was asked about.
+    Here,
+    /// In the other mode of the account only.
+    InOtherMode,
+    /// Nowhere, or deleted.
+    Nowhere,
+}
+
 #[expect(clippy::disallowed_types, reason = "on the path of every event; nothing iterates it")]
 type Map<V> = std::collections::HashMap<(Scope, String), Entry<V>>;
 
@@ -49,7 +60,7 @@ struct Inner {
     /// Grows with every change, so that a row read before a change is not kept after it.
     generation: u64,
     meters: Map<Counting>,
-    customers: Map<bool>,
+    customers: Map<Presence>,
 }
 
 /// The catalog of one process.
@@ -80,9 +91,9 @@ impl Catalog {
         fresh(&self.inner().meters, scope, event_name, now)
     }
 
-    /// Whether the customer exists, if the catalog knows.
+    /// Where the customer is, if the catalog knows.
     #[must_use]
-    pub fn customer(&self, scope: &Scope, id: &str, now: Timestamp) -> Option<bool> {
+    pub fn customer(&self, scope: &Scope, id: &str, now: Timestamp) -> Option<Presence> {
         fresh(&self.inner().customers, scope, id, now)
     }
 
@@ -107,12 +118,12 @@ impl Catalog {
         ticket: Ticket,
         scope: &Scope,
         id: &str,
-        exists: bool,
+        presence: Presence,
         now: Timestamp,
     ) {
         let mut inner = self.inner();
         if inner.generation == ticket.0 {
-            keep(&mut inner.customers, scope, id, exists, now);
+            keep(&mut inner.customers, scope, id, presence, now);
         }
     }
 

@@ -9,7 +9,7 @@ use taximeter_kernel::time::Timestamp;
 use taximeter_usage::Engine;
 
 use crate::catalog::{Catalog, Touched};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::page::{ListSql, Page, Slice};
 use crate::version::ApiVersion;
 
@@ -98,9 +98,8 @@ impl Ctx {
         // Forgotten on both sides of the commit: before it, so that a reader of the old rows
         // cannot put them back; after it, so that one who did must read again.
         services.catalog.forget(&touched);
-        tx.commit().await?;
-        services.catalog.forget(&touched);
-        Ok(())
+        let _after = Forget { catalog: services.catalog, touched };
+        Ok(tx.commit().await?)
     }
 
     /// Whose data.
@@ -164,13 +163,28 @@ impl Ctx {
         if let Some((id, param)) = page.cursor() {
             let args = self.args([Arg::from(id)]);
             let found: Option<i64> = self.tx.optional(seq_sql, args).await?;
-            cursor_seq = Some(found.ok_or_else(|| Error::no_such(noun, id, param))?);
+            if found.is_none() {
+                return Err(self.no_such(noun, id, param).await?);
+            }
+            cursor_seq = found;
         }
         let (below, above) = page.seq_bounds(cursor_seq);
         let mut args = self.args([below, above, Arg::from(page.rows())]);
         args.extend(filters);
         let rows = self.tx.rows(list_sql.of(page.direction()), args).await?;
         Ok(page.cut(rows))
+    }
+}
+
+/// Forgets when it is dropped, so also when the client has gone while its work was committed.
+struct Forget {
+    catalog: Arc<Catalog>,
+    touched: Vec<(Scope, Touched)>,
+}
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        self.catalog.forget(&self.touched);
     }
 }
 

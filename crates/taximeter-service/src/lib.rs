@@ -20,6 +20,7 @@ pub mod invoices;
 pub mod meter_events;
 pub mod meters;
 pub mod migrations;
+mod missing;
 pub mod number;
 pub mod outbox;
 pub mod page;

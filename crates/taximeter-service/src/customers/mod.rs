@@ -14,7 +14,7 @@ use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::Timestamp;
 pub use wire::{Address, CustomField, InvoiceSettings, RenderingOptions, Shipping};
 
-use crate::catalog::Touched;
+use crate::catalog::{Presence, Touched};
 use crate::ctx::{Ctx, malformed, word};
 use crate::error::{Error, Result};
 use crate::page::List as Page;
@@ -200,7 +200,7 @@ fn random_prefix(random: &[u8; 32]) -> String {
 pub async fn retrieve_any(ctx: &mut Ctx, id: &str) -> Result<Customer> {
     match sql::find(ctx, id).await? {
         Some(customer) => Ok(customer),
-        None => Err(no_such(ctx, id, "id").await?.not_found()),
+        None => Err(ctx.no_such_path(CustomerKind::NOUN, id).await?),
     }
 }
 
@@ -212,7 +212,7 @@ pub async fn named(ctx: &mut Ctx, id: &str, param: &str) -> Result<Customer> {
     match sql::find(ctx, id).await? {
         Some(customer) if !customer.deleted => Ok(customer),
         Some(_) => Err(Error::no_such(CustomerKind::NOUN, id, param)),
-        None => Err(no_such(ctx, id, param).await?),
+        None => Err(ctx.no_such(CustomerKind::NOUN, id, param).await?),
     }
 }
 
@@ -226,19 +226,17 @@ pub async fn locked(ctx: &mut Ctx, id: &str, param: &str) -> Result<Customer> {
     named(ctx, id, param).await
 }
 
-/// `No such customer`, with Stripe's hint when the other mode has it.
-async fn no_such(ctx: &mut Ctx, id: &str, param: &str) -> Result<Error> {
-    let error = Error::no_such(CustomerKind::NOUN, id, param);
-    let elsewhere = sql::is_in_other_mode(ctx, id).await?;
-    Ok(error.in_other_mode(elsewhere, ctx.scope().mode))
-}
-
 /// Whether an event may name this customer.
 ///
 /// # Errors
 /// A 500 when the database cannot be read.
-pub async fn exists(ctx: &mut Ctx, id: &str) -> Result<bool> {
-    Ok(sql::find(ctx, id).await?.is_some_and(|customer| !customer.deleted))
+pub async fn presence(ctx: &mut Ctx, id: &str) -> Result<Presence> {
+    match sql::find(ctx, id).await? {
+        Some(customer) if !customer.deleted => Ok(Presence::Here),
+        Some(_) => Ok(Presence::Nowhere),
+        None if ctx.is_in_other_mode(CustomerKind::NOUN, id).await? => Ok(Presence::InOtherMode),
+        None => Ok(Presence::Nowhere),
+    }
 }
 
 /// Changes a customer.

@@ -36,13 +36,6 @@ pub(super) async fn lock(ctx: &mut Ctx, id: &str) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn is_in_other_mode(ctx: &mut Ctx, id: &str) -> Result<bool> {
-    let args = ctx.args([Arg::from(id)]);
-    let sql = "SELECT id FROM customers WHERE account = $1 AND livemode <> $2 AND id = $3";
-    let found: Option<String> = ctx.tx.optional(sql, args).await?;
-    Ok(found.is_some())
-}
-
 /// The columns that can change, in the order of both statements below.
 fn columns(customer: &Customer) -> Result<[Arg; 19]> {
     Ok([

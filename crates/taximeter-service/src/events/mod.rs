@@ -76,7 +76,10 @@ impl Row for Event {
 /// # Errors
 /// A 404 when there is none, or it is older than [`KEPT_S`].
 pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Event> {
-    sql::find(ctx, id, oldest(ctx)).await?.ok_or_else(|| Error::no_such_path(EventKind::NOUN, id))
+    match sql::find(ctx, id, oldest(ctx)).await? {
+        Some(event) => Ok(event),
+        None => Err(ctx.no_such_path(EventKind::NOUN, id).await?),
+    }
 }
 
 /// Lists events, newest first.

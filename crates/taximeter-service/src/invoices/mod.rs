@@ -55,9 +55,7 @@ crate::params! {
 /// A 404 when there is none.
 pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Invoice> {
     let Some(mut invoice) = sql::find(ctx, id).await? else {
-        let error = Error::no_such_path(InvoiceKind::NOUN, id);
-        let elsewhere = sql::is_in_other_mode(ctx, id).await?;
-        return Err(error.in_other_mode(elsewhere, ctx.scope().mode));
+        return Err(ctx.no_such_path(InvoiceKind::NOUN, id).await?);
     };
     complete(ctx, &mut invoice).await?;
     Ok(invoice)

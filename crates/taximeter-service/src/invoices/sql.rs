@@ -92,13 +92,6 @@ pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Invoice>> {
     Ok(ctx.tx.optional(sql, args).await?)
 }
 
-pub(super) async fn is_in_other_mode(ctx: &mut Ctx, id: &str) -> Result<bool> {
-    let args = ctx.args([Arg::from(id)]);
-    let sql = "SELECT id FROM invoices WHERE account = $1 AND livemode <> $2 AND id = $3";
-    let found: Option<String> = ctx.tx.optional(sql, args).await?;
-    Ok(found.is_some())
-}
-
 /// Reads the lines of an invoice: two for each of the 100 tiers of 20 items at most.
 pub(super) async fn lines(ctx: &mut Ctx, invoice: &Id<InvoiceKind>) -> Result<Vec<Line>> {
     let args = ctx.args([Arg::from(invoice)]);

@@ -15,7 +15,7 @@ use taximeter_kernel::id::{Customer, Id, Kind as _};
 use taximeter_kernel::time::{DAY_S, Timestamp};
 use taximeter_usage::{AppendError, Appended, Event, NewEvent, RequestKey};
 
-use crate::catalog::Counting;
+use crate::catalog::{Counting, Presence};
 use crate::ctx::{Caller, Ctx, Services};
 use crate::error::{Error, Kind, Result};
 use crate::idempotency::{self, Fingerprint};
@@ -272,17 +272,21 @@ async fn customer(
         || Error::no_such(Customer::NOUN, named, format!("payload[{}]", meter.customer_key));
     let id = Id::parse(named).map_err(|_| refuse())?;
     let catalog = &services.catalog;
-    let exists = match catalog.customer(&caller.scope, named, now) {
+    let presence = match catalog.customer(&caller.scope, named, now) {
         Some(known) => known,
         None => {
             let ticket = catalog.ticket();
             let mut ctx = Ctx::begin_read(services, caller.clone(), now).await?;
-            let exists = customers::exists(&mut ctx, named).await?;
-            catalog.keep_customer(ticket, &caller.scope, named, exists, now);
-            exists
+            let presence = customers::presence(&mut ctx, named).await?;
+            catalog.keep_customer(ticket, &caller.scope, named, presence, now);
+            presence
         }
     };
-    if exists { Ok(id) } else { Err(refuse()) }
+    match presence {
+        Presence::Here => Ok(id),
+        Presence::InOtherMode => Err(refuse().in_other_mode(true, caller.scope.mode)),
+        Presence::Nowhere => Err(refuse()),
+    }
 }
 
 /// How much was used. A count takes an event without a value, since it does not look at it.

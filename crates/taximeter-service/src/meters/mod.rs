@@ -191,7 +191,10 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Meter> {
 /// # Errors
 /// A 404 when there is none.
 pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Meter> {
-    sql::find(ctx, id).await?.ok_or_else(|| Error::no_such_path(MeterKind::NOUN, id))
+    match sql::find(ctx, id).await? {
+        Some(meter) => Ok(meter),
+        None => Err(ctx.no_such_path(MeterKind::NOUN, id).await?),
+    }
 }
 
 /// Reads a meter whose id came as a parameter.
@@ -199,7 +202,10 @@ pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Meter> {
 /// # Errors
 /// A 400 when there is none.
 pub async fn named(ctx: &mut Ctx, id: &str, param: &str) -> Result<Meter> {
-    sql::find(ctx, id).await?.ok_or_else(|| Error::no_such(MeterKind::NOUN, id, param))
+    match sql::find(ctx, id).await? {
+        Some(meter) => Ok(meter),
+        None => Err(ctx.no_such(MeterKind::NOUN, id, param).await?),
+    }
 }
 
 /// The active meter that counts events of this name.

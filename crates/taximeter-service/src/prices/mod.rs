@@ -32,7 +32,7 @@ use taximeter_kernel::time::Timestamp;
 pub use update::update;
 
 use crate::ctx::Ctx;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::params::{Decode, Node, Path, Schema, Text};
 use check::Terms;
 
@@ -208,7 +208,7 @@ impl Price {
 pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Price> {
     match sql::find(ctx, id).await? {
         Some(price) => Ok(price),
-        None => Err(no_such_path(ctx, id).await?),
+        None => Err(ctx.no_such_path(PriceKind::NOUN, id).await?),
     }
 }
 
@@ -219,21 +219,8 @@ pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Price> {
 pub async fn named(ctx: &mut Ctx, id: &str, param: &str) -> Result<Price> {
     match sql::find(ctx, id).await? {
         Some(price) => Ok(price),
-        None => Err(no_such(ctx, id, param).await?),
+        None => Err(ctx.no_such(PriceKind::NOUN, id, param).await?),
     }
-}
-
-/// `No such price`, with Stripe's hint when the other mode has it.
-async fn no_such(ctx: &mut Ctx, id: &str, param: &str) -> Result<Error> {
-    let error = Error::no_such(PriceKind::NOUN, id, param);
-    let elsewhere = sql::is_in_other_mode(ctx, id).await?;
-    Ok(error.in_other_mode(elsewhere, ctx.scope().mode))
-}
-
-async fn no_such_path(ctx: &mut Ctx, id: &str) -> Result<Error> {
-    let mut error = no_such(ctx, id, "id").await?;
-    error.kind = Kind::NotFound;
-    Ok(error)
 }
 
 #[cfg(test)]

@@ -139,13 +139,6 @@ pub(super) async fn find_locked_by_lookup_key(ctx: &mut Ctx, key: &str) -> Resul
     Ok(ctx.tx.optional_for_update(sql, args).await?)
 }
 
-pub(super) async fn is_in_other_mode(ctx: &mut Ctx, id: &str) -> Result<bool> {
-    let args = ctx.args([Arg::from(id)]);
-    let sql = "SELECT id FROM prices WHERE account = $1 AND livemode <> $2 AND id = $3";
-    let found: Option<String> = ctx.tx.optional(sql, args).await?;
-    Ok(found.is_some())
-}
-
 /// A subscription that has not ended, has the price, and is billed in another currency than the
 /// price's own.
 pub(super) async fn find_subscription_in_another_currency(

@@ -1,7 +1,9 @@
 //! Changing prices. What they charge never changes.
 
+use taximeter_kernel::id::{Kind as _, Price as PriceKind};
+
 use super::amounts::Shape;
-use super::{Price, Update, check, no_such_path, sql};
+use super::{Price, Update, check, sql};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::params::{Clear, Path};
@@ -13,7 +15,7 @@ use crate::{outbox, products};
 /// A 404 when there is none, a 400 when what is asked for is against the rules.
 pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Price> {
     let Some(before) = sql::find_locked(ctx, id).await? else {
-        return Err(no_such_path(ctx, id).await?);
+        return Err(ctx.no_such_path(PriceKind::NOUN, id).await?);
     };
     let mut price = before.clone();
     let transfer = input.transfer_lookup_key.unwrap_or(false);

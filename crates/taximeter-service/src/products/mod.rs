@@ -19,7 +19,7 @@ use taximeter_kernel::time::Timestamp;
 pub use types::{AtMost, ChosenId, Dimension, StatementDescriptor, TaxCode, Url};
 
 use crate::ctx::Ctx;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::outbox;
 use crate::page::List as Page;
 use crate::params::{Choice as _, Path};
@@ -135,7 +135,7 @@ fn already_exists(path: Path<'_>) -> Error {
 pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Product> {
     match sql::find(ctx, id).await? {
         Some(product) => Ok(product),
-        None => Err(no_such_path(ctx, id).await?),
+        None => Err(ctx.no_such_path(ProductKind::NOUN, id).await?),
     }
 }
 
@@ -154,7 +154,7 @@ pub async fn retrieve_any(ctx: &mut Ctx, id: &str) -> Result<Product> {
 pub async fn named(ctx: &mut Ctx, id: &str, param: &str) -> Result<Product> {
     match sql::find(ctx, id).await? {
         Some(product) => Ok(product),
-        None => Err(no_such(ctx, id, param).await?),
+        None => Err(ctx.no_such(ProductKind::NOUN, id, param).await?),
     }
 }
 
@@ -165,21 +165,8 @@ pub async fn named(ctx: &mut Ctx, id: &str, param: &str) -> Result<Product> {
 pub(crate) async fn retrieve_locked(ctx: &mut Ctx, id: &str) -> Result<Product> {
     match sql::find_locked(ctx, id).await? {
         Some(product) => Ok(product),
-        None => Err(no_such_path(ctx, id).await?),
+        None => Err(ctx.no_such_path(ProductKind::NOUN, id).await?),
     }
-}
-
-/// `No such product`, with Stripe's hint when the other mode has it.
-async fn no_such(ctx: &mut Ctx, id: &str, param: &str) -> Result<Error> {
-    let error = Error::no_such(ProductKind::NOUN, id, param);
-    let elsewhere = sql::is_in_other_mode(ctx, id).await?;
-    Ok(error.in_other_mode(elsewhere, ctx.scope().mode))
-}
-
-async fn no_such_path(ctx: &mut Ctx, id: &str) -> Result<Error> {
-    let mut error = no_such(ctx, id, "id").await?;
-    error.kind = Kind::NotFound;
-    Ok(error)
 }
 
 /// Changes a product.

@@ -99,13 +99,6 @@ pub(super) async fn find_locked(ctx: &mut Ctx, id: &str) -> Result<Option<Produc
     Ok(ctx.tx.optional_for_update(FIND, args).await?)
 }
 
-pub(super) async fn is_in_other_mode(ctx: &mut Ctx, id: &str) -> Result<bool> {
-    let args = ctx.args([Arg::from(id)]);
-    let sql = "SELECT id FROM products WHERE account = $1 AND livemode <> $2 AND id = $3";
-    let found: Option<String> = ctx.tx.optional(sql, args).await?;
-    Ok(found.is_some())
-}
-
 pub(super) async fn has_prices(ctx: &mut Ctx, id: &Id<ProductKind>) -> Result<bool> {
     let args = ctx.args([Arg::from(id)]);
     let sql = "SELECT id FROM prices WHERE account = $1 AND livemode = $2 AND product = $3 \

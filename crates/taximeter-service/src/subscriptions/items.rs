@@ -40,9 +40,7 @@ pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Item> {
     if let Some(item) = sql::find_item(ctx, id).await? {
         return Ok(item);
     }
-    let error = Error::no_such_path(SubscriptionItem::NOUN, id);
-    let elsewhere = sql::item_is_in_other_mode(ctx, id).await?;
-    Err(error.in_other_mode(elsewhere, ctx.scope().mode))
+    Err(ctx.no_such_path(SubscriptionItem::NOUN, id).await?)
 }
 
 /// Lists the items of a subscription, oldest first: the one list of Stripe's in that order.

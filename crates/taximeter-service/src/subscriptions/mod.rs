@@ -63,7 +63,7 @@ pub async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Subscription>> {
 pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Subscription> {
     match find(ctx, id).await? {
         Some(subscription) => Ok(subscription),
-        None => Err(no_such(ctx, id, "id").await?.not_found()),
+        None => Err(ctx.no_such_path(SubscriptionKind::NOUN, id).await?),
     }
 }
 
@@ -74,15 +74,8 @@ pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Subscription> {
 pub async fn named(ctx: &mut Ctx, id: &str) -> Result<Subscription> {
     match find(ctx, id).await? {
         Some(subscription) => Ok(subscription),
-        None => Err(no_such(ctx, id, "subscription").await?),
+        None => Err(ctx.no_such(SubscriptionKind::NOUN, id, "subscription").await?),
     }
-}
-
-/// `No such subscription`, with Stripe's hint when the other mode has it.
-async fn no_such(ctx: &mut Ctx, id: &str, param: &str) -> Result<Error> {
-    let error = Error::no_such(SubscriptionKind::NOUN, id, param);
-    let elsewhere = sql::is_in_other_mode(ctx, id).await?;
-    Ok(error.in_other_mode(elsewhere, ctx.scope().mode))
 }
 
 /// The metadata of a subscription that is known to exist.

@@ -117,13 +117,6 @@ pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Subscription>
     Ok(ctx.tx.optional(sql, args).await?)
 }
 
-pub(super) async fn is_in_other_mode(ctx: &mut Ctx, id: &str) -> Result<bool> {
-    let args = ctx.args([Arg::from(id)]);
-    let sql = "SELECT id FROM subscriptions WHERE account = $1 AND livemode <> $2 AND id = $3";
-    let found: Option<String> = ctx.tx.optional(sql, args).await?;
-    Ok(found.is_some())
-}
-
 /// Holds the row, so that what is read of it next stays true until the transaction ends.
 pub(super) async fn lock(ctx: &mut Ctx, id: &str) -> Result<()> {
     let args = ctx.args([Arg::from(id)]);
@@ -140,13 +133,6 @@ pub(super) async fn find_item(ctx: &mut Ctx, id: &str) -> Result<Option<Item>> {
         Some(bare) => Ok(Some(bare.with_price(ctx).await?)),
         None => Ok(None),
     }
-}
-
-pub(super) async fn item_is_in_other_mode(ctx: &mut Ctx, id: &str) -> Result<bool> {
-    let args = ctx.args([Arg::from(id)]);
-    let sql = "SELECT id FROM subscription_items WHERE account = $1 AND livemode <> $2 AND id = $3";
-    let found: Option<String> = ctx.tx.optional(sql, args).await?;
-    Ok(found.is_some())
 }
 
 /// Reads the items of a subscription, oldest first.

@@ -104,7 +104,9 @@ pub async fn cancel(ctx: &mut Ctx, id: &str, input: Cancel) -> Result<Subscripti
         Some(true) => Some(locked_customer_of(ctx, id).await?),
         Some(false) | None => None,
     };
-    let before = locked_unless_ended(ctx, id).await?.ok_or_else(|| is_gone(id))?;
+    let Some(before) = locked_unless_ended(ctx, id).await? else {
+        return Err(ctx.no_such_path(SubscriptionKind::NOUN, id).await?);
+    };
     if prorate == Some(true) {
         return Err(Error::invalid(
             "Unused time cannot be credited yet: leave out `prorate`, or pass `prorate=false`.",

@@ -19,6 +19,8 @@ mod meter_summaries;
 #[cfg(test)]
 mod meters;
 #[cfg(test)]
+mod modes;
+#[cfg(test)]
 mod previews;
 #[cfg(test)]
 mod prices;

@@ -1,6 +1,7 @@
 //! What the tests of the API share.
 
 use serde_json::Value;
+use taximeter_db::{Arg, Cells, DbError, Row};
 use taximeter_testkit::{Response, TestApp};
 
 /// An error in one line: status, type unless it is `invalid_request_error`, code, param, message.
@@ -54,4 +55,51 @@ pub(crate) async fn meter(app: &TestApp, event_name: &str, formula: &str, more: 
 /// A new customer's id.
 pub(crate) async fn customer(app: &TestApp) -> String {
     id(&app.made("/v1/customers", "").await).to_owned()
+}
+
+/// A price of a product of its own, recurring monthly unless `more` says otherwise.
+pub(crate) async fn price(app: &TestApp, more: &str) -> String {
+    let form = format!(
+        "currency=usd&unit_amount=700&product_data[name]=P&recurring[interval]=month{more}"
+    );
+    id(&app.made("/v1/prices", &form).await).to_owned()
+}
+
+/// A subscription of a new customer to a metered price: there is nothing to pay at its start.
+pub(crate) async fn subscription(app: &TestApp) -> Value {
+    let meter = meter(app, "of_subscription", "sum", "").await;
+    let metered = format!("&recurring[usage_type]=metered&recurring[meter]={meter}");
+    let (price, customer) = (price(app, &metered).await, customer(app).await);
+    app.made("/v1/subscriptions", &format!("customer={customer}&items[0][price]={price}")).await
+}
+
+/// An event as the outbox holds it.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) kind: String,
+    pub(crate) object: Value,
+    pub(crate) previous: Value,
+    pub(crate) idempotency_key: Option<String>,
+}
+
+impl Row for Written {
+    fn read(cells: &Cells<'_>) -> Result<Self, DbError> {
+        let json = |text: &str| serde_json::from_str(text).expect("JSON");
+        let object: String = cells.get("object")?;
+        let previous: Option<String> = cells.get("previous_attributes")?;
+        Ok(Self {
+            kind: cells.get("type")?,
+            object: json(&object),
+            previous: previous.map_or(Value::Null, |text| json(&text)),
+            idempotency_key: cells.get("idempotency_key")?,
+        })
+    }
+}
+
+/// Every event that was written, oldest first.
+pub(crate) async fn written(app: &TestApp) -> Vec<Written> {
+    let mut tx = app.services().db.begin_read().await.expect("a transaction");
+    let sql = "SELECT type, object, previous_attributes, idempotency_key FROM events \
+               WHERE account = $1 ORDER BY seq LIMIT 1000";
+    tx.rows(sql, vec![Arg::from(app.account())]).await.expect("the events")
 }
