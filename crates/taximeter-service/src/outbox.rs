@@ -1,7 +1,7 @@
 //! What happened, written in the transaction in which it happened.
 //!
-//! Each row is one event as Stripe has it: the object as it was after the change and, for an
-//! update, the old values of what changed.
+//! Each row is one event as Stripe has it: the object as it was after the change, without what is
+//! shown only when expanded, and for an update the old values of what changed.
 
 use serde_json::{Map, Value};
 use taximeter_db::Arg;
@@ -83,7 +83,7 @@ fn previous_attributes(before: &Value, after: &Value) -> Map<String, Value> {
     let mut previous = Map::new();
     for (name, old) in before {
         let new = after.get(name).unwrap_or(&Value::Null);
-        if old == new || name == "updated" {
+        if old == new {
             continue;
         }
         let shown = match (old, new) {
@@ -112,7 +112,7 @@ mod tests {
             json!({"name": "b", "metadata": {"x": "3", "z": "4"}, "tags": [1], "updated": 2});
         assert_eq!(
             Value::Object(previous_attributes(&before, &after)),
-            json!({"name": "a", "metadata": {"x": "1", "y": "2", "z": null}})
+            json!({"name": "a", "metadata": {"x": "1", "y": "2", "z": null}, "updated": 1})
         );
     }
 }

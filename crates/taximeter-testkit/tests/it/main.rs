@@ -5,6 +5,8 @@ mod amounts;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod events_api;
 #[cfg(test)]
 mod guide;

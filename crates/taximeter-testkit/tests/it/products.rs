@@ -1,7 +1,7 @@
 //! Products through the API.
 
 use serde_json::{Value, json};
-use taximeter_testkit::TestApp;
+use taximeter_testkit::{START, TestApp};
 
 fn id(object: &Value) -> String {
     object["id"].as_str().unwrap().to_owned()
@@ -74,6 +74,7 @@ async fn a_product_is_made_read_changed_and_deleted() {
         assert_eq!(kinds, ["product.created", "product.updated", "product.deleted"]);
         let before = json!({
             "active": true, "description": "By the token", "metadata": { "a": "b" }, "name": "Gold",
+            "updated": START.0,
         });
         assert_eq!(happened[1].2, before);
     }
@@ -178,7 +179,7 @@ async fn a_list_of_products_has_its_filters() {
         app.made("/v1/products", "name=B&id=b&shippable=true&active=false").await;
         app.advance_s(13);
         app.made("/v1/products", "name=C&id=c&type=good&shippable=false").await;
-        let start = taximeter_testkit::app::START.0;
+        let start = START.0;
         for (query, found) in [
             ("", &["c", "b", "a"][..]),
             ("?active=true", &["c", "a"]),
