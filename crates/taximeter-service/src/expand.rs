@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::params::{Decode as _, Node, Path};
+use crate::version::{self, ApiVersion};
 use crate::{customers, invoices, prices, products, subscriptions};
 
 /// The deepest path, in segments (Stripe's bound).
@@ -44,8 +45,9 @@ fn rule(object: &str, path: &str) -> Option<How> {
     Some(match (object, path) {
         ("subscription" | "invoice", "customer") => How::Id(Target::Customer),
         ("subscription", "latest_invoice") => How::Id(Target::Invoice),
-        ("invoice", "parent.subscription_details.subscription" | "subscription")
-        | ("line_item", "subscription") => How::Id(Target::Subscription),
+        ("invoice", "parent.subscription_details.subscription") | ("line_item", "subscription") => {
+            How::Id(Target::Subscription)
+        }
         ("line_item", "pricing.price_details.price") | ("product", "default_price") => {
             How::Id(Target::Price)
         }
@@ -112,16 +114,28 @@ impl Expand {
             ))
             .code("property_expansion_max_depth"));
         }
-        self.imply(path);
+        self.at(path);
         Ok(())
     }
 
-    /// Adds a path of our own, of any depth.
-    pub fn imply(&mut self, path: &str) {
+    /// What is asked for below a path, which is asked for too from now on.
+    fn at(&mut self, path: &str) -> &mut Self {
         let mut node = self;
         for segment in path.split('.') {
             node = node.below.entry(segment.to_owned()).or_default();
         }
+        node
+    }
+
+    /// The same request with properties asked for where they are in the newest version.
+    fn relocated(&self, moved: &[(&str, &str)]) -> Self {
+        let mut expand = self.clone();
+        for (from, to) in moved {
+            if let Some(below) = expand.below.remove(*from) {
+                expand.at(to).below.extend(below.below);
+            }
+        }
+        expand
     }
 
     /// Refuses whatever is asked for: the answer has nothing to expand.
@@ -157,7 +171,7 @@ impl crate::params::Decode for String {
 /// # Errors
 /// A 400 when the answer has no such property, or it cannot be expanded.
 pub async fn apply(ctx: &mut Ctx, mut answer: Value, expand: &Expand) -> Result<Value> {
-    check_first_segments(&answer, expand)?;
+    check_first_segments(&answer, expand, &ctx.caller.version)?;
     walk(ctx, &mut answer, Some(expand), Place::default()).await?;
     Ok(answer)
 }
@@ -176,14 +190,14 @@ pub fn prune(answer: &mut Value) {
 }
 
 /// Only the first segment is held against the answer, as Stripe does.
-fn check_first_segments(answer: &Value, expand: &Expand) -> Result<()> {
+fn check_first_segments(answer: &Value, expand: &Expand, version: &ApiVersion) -> Result<()> {
     let is_list = answer["object"] == "list" || answer["object"] == "search_result";
     for segment in expand.below.keys() {
         if is_list && segment == "data" {
             let first = answer["data"].get(0);
             for below in expand.below[segment].below.keys() {
                 if let Some(first) = first {
-                    check_segment(first, below)?;
+                    check_segment(first, below, version)?;
                 }
             }
             continue;
@@ -195,29 +209,45 @@ fn check_first_segments(answer: &Value, expand: &Expand) -> Result<()> {
             )));
         }
         if !is_list {
-            check_segment(answer, segment)?;
+            check_segment(answer, segment, version)?;
         }
     }
     Ok(())
 }
 
-fn check_segment(object: &Value, segment: &str) -> Result<()> {
+fn check_segment(object: &Value, segment: &str, version: &ApiVersion) -> Result<()> {
     let name = object["object"].as_str().unwrap_or("");
-    if object["deleted"] == true || rule(name, segment).is_some() {
+    let known = rule(name, segment).is_some() || version::is_expandable(name, segment, version);
+    if object["deleted"] == true || known {
         return Ok(());
     }
     match object.get(segment) {
-        // A container: what lies in it may be expandable, which is not checked.
-        Some(Value::Object(members)) if segment != "metadata" && !members.is_empty() => Ok(()),
+        // A list or another object whole: what lies in it may be expandable, which is not checked.
+        Some(inner) if inner["object"].is_string() => Ok(()),
+        Some(_) if CONTAINERS.contains(&segment) => Ok(()),
         // A list of ids or null: nothing there to expand yet.
-        Some(Value::Null) if EXPANDABLE_BUT_ABSENT.contains(&segment) => Ok(()),
-        Some(Value::Array(_)) if EXPANDABLE_BUT_ABSENT.contains(&segment) => Ok(()),
+        Some(Value::Null | Value::Array(_)) if EXPANDABLE_BUT_ABSENT.contains(&segment) => Ok(()),
         Some(_) => Err(Error::invalid(format!("This property cannot be expanded ({segment})."))),
         None => Err(Error::invalid(format!(
             "This property cannot be expanded because it doesn't exist: {segment}."
         ))),
     }
 }
+
+/// Members without a name of their own in which Stripe's types have something expandable.
+const CONTAINERS: &[&str] = &[
+    "automatic_tax",
+    "default_tax_rates",
+    "invoice_settings",
+    "issuer",
+    "parent",
+    "payment_settings",
+    "pending_update",
+    "pricing",
+    "tax_details",
+    "total_taxes",
+    "trial_settings",
+];
 
 /// Expandable in Stripe's types; here always null or empty so far.
 const EXPANDABLE_BUT_ABSENT: &[&str] = &[
@@ -228,7 +258,6 @@ const EXPANDABLE_BUT_ABSENT: &[&str] = &[
     "discounts",
     "latest_revision",
     "on_behalf_of",
-    "parent",
     "pending_setup_intent",
     "schedule",
     "tax_code",
@@ -286,6 +315,9 @@ async fn walk_object(
         let asked = expand.is_some_and(|e| e.get(name).is_some());
         asked || !INCLUDED.contains(&(place.object.as_str(), name.as_str()))
     });
+    let moved = version::moved(&place.object, &ctx.caller.version);
+    let relocated = expand.filter(|_| !moved.is_empty()).map(|e| e.relocated(moved));
+    let expand = relocated.as_ref().or(expand);
     if let Some(expand) = expand
         && expand.get("subscriptions").is_some()
         && rule(&place.object, "subscriptions") == Some(How::CustomerSubscriptions)
@@ -297,7 +329,8 @@ async fn walk_object(
     for (name, member) in members.iter_mut() {
         let below = expand.and_then(|e| e.get(name));
         let here = place.child(name);
-        if below.is_some()
+        let whole = version::shows_whole(&here.object, &here.path, &ctx.caller.version);
+        if (below.is_some() || whole)
             && let Some(How::Id(target)) = rule(&here.object, &here.path)
             && let Some(id) = member.as_str()
         {

@@ -5,7 +5,8 @@
 
 mod older;
 
-pub use older::{imply_expansions, render};
+pub use older::render;
+pub(crate) use older::{is_expandable, moved, shows_whole};
 
 use crate::error::{Error, Result};
 

@@ -26,8 +26,10 @@ use crate::request::{json_response, params, read_body};
 
 /// The header that names a request so that a retry of it is recognised.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-const ORIGINAL_REQUEST: HeaderName = HeaderName::from_static("original-request");
+/// Says that an answer was given before.
+pub(crate) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// Names the request that was answered first.
+pub(crate) const ORIGINAL_REQUEST: HeaderName = HeaderName::from_static("original-request");
 /// The header in which a client says what version of the API it speaks.
 pub(crate) const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
 
@@ -144,7 +146,7 @@ impl<I: Decode> Open<I> {
             I::decode(Some(admitted.params), Path::ROOT).map_err(Error::before_execution)?;
         let Admitted { caller, now, fingerprint, id, method, .. } = admitted;
         let flavor = spec.flavor;
-        if method == Method::GET {
+        if method == Method::GET || method == Method::HEAD {
             let ctx = Ctx::begin_read(&app.services, caller, now).await?;
             let call = Call { app, ctx, expand, flavor, writes: false, kept: None };
             return Ok(Ok(Self { call, id, input }));
@@ -223,10 +225,11 @@ impl Call {
         Err(error)
     }
 
-    async fn render(&mut self, mut value: Value) -> Result<String> {
+    async fn render(&mut self, value: Value) -> Result<String> {
         let version = self.ctx.caller.version.clone();
-        version::imply_expansions(&mut self.expand, &value, &version);
-        value = expand::apply(&mut self.ctx, value, &self.expand).await?;
+        // What cannot be expanded is a fault of the parameters: nothing of the work remains.
+        let expanded = expand::apply(&mut self.ctx, value, &self.expand).await;
+        let mut value = expanded.map_err(Error::before_execution)?;
         version::render(&mut value, &version);
         serde_json::to_string_pretty(&value).map_err(Error::internal)
     }

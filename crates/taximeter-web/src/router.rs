@@ -17,7 +17,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any, CorsLayer};
 
 use crate::app::App;
-use crate::dispatch::{IDEMPOTENCY_KEY, STRIPE_VERSION};
+use crate::dispatch::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, ORIGINAL_REQUEST, STRIPE_VERSION};
 use crate::endpoint::{Flavor, endpoints};
 use crate::{error, health, pages};
 
@@ -53,7 +53,13 @@ fn cors() -> CorsLayer {
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE, IDEMPOTENCY_KEY, STRIPE_VERSION])
-        .expose_headers([REQUEST_ID, STRIPE_VERSION, IDEMPOTENCY_KEY])
+        .expose_headers([
+            REQUEST_ID,
+            STRIPE_VERSION,
+            IDEMPOTENCY_KEY,
+            IDEMPOTENT_REPLAYED,
+            ORIGINAL_REQUEST,
+        ])
 }
 
 async fn unknown_route(request: Request) -> Response {

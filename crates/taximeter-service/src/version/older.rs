@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use super::{ApiVersion, BASIL, CLOVER};
-use crate::expand::Expand;
 
 /// Turns an answer of the newest version into one of `version`.
 pub fn render(answer: &mut Value, version: &ApiVersion) {
@@ -15,23 +14,31 @@ pub fn render(answer: &mut Value, version: &ApiVersion) {
     }
 }
 
-/// Older versions showed some objects whole where newer ones show their ids: those are expanded
-/// before the answer is turned.
-pub fn imply_expansions(expand: &mut Expand, answer: &Value, version: &ApiVersion) {
-    if !version.is_before(BASIL) {
-        return;
+/// Whether `version` shows the object whole whose id the newest version shows there.
+pub(crate) fn shows_whole(object: &str, path: &str, version: &ApiVersion) -> bool {
+    (object, path) == ("line_item", "pricing.price_details.price") && version.is_before(BASIL)
+}
+
+/// Properties that had other places, as paths within the newest version's object.
+pub(crate) fn moved(object: &str, version: &ApiVersion) -> &'static [(&'static str, &'static str)] {
+    match object {
+        _ if !version.is_before(BASIL) => &[],
+        "invoice" => &[("subscription", "parent.subscription_details.subscription")],
+        "line_item" => &[("price", "pricing.price_details.price")],
+        _ => &[],
     }
-    let path = match answer["object"].as_str() {
-        Some("invoice") => "lines.data.pricing.price_details.price",
-        Some("list") if answer["data"][0]["object"] == "line_item" => {
-            "data.pricing.price_details.price"
-        }
-        Some("list" | "search_result") if answer["data"][0]["object"] == "invoice" => {
-            "data.lines.data.pricing.price_details.price"
-        }
-        _ => return,
-    };
-    expand.imply(path);
+}
+
+/// Whether a property that the newest version does not have could be expanded in `version`.
+pub(crate) fn is_expandable(object: &str, property: &str, version: &ApiVersion) -> bool {
+    let gone = matches!(
+        (object, property),
+        ("invoice", "charge" | "discount" | "payment_intent" | "quote")
+            | ("subscription", "discount")
+            | ("line_item", "plan" | "tax_rates")
+    );
+    let moved = moved(object, version).iter().any(|(name, _)| *name == property);
+    moved || (gone && version.is_before(BASIL))
 }
 
 /// Calls `change` on every object, innermost first.

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod amounts;
 #[cfg(test)]
+mod auth;
+#[cfg(test)]
 mod coverage;
 #[cfg(test)]
 mod events;
@@ -10,6 +12,8 @@ mod events;
 mod events_api;
 #[cfg(test)]
 mod guide;
+#[cfg(test)]
+mod idempotency;
 #[cfg(test)]
 mod invoices;
 #[cfg(test)]
