@@ -83,7 +83,8 @@ pub async fn run<T: Searchable>(ctx: &mut Ctx, search: &Search, sql: ListSql) ->
                 more = true;
             }
         }
-        if !full || total_count >= TOTAL_COUNT_MAX {
+        // Beyond the count that is shown, only the page itself has to be filled.
+        if !full || (more && total_count >= TOTAL_COUNT_MAX) {
             break;
         }
     }

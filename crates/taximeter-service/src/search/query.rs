@@ -54,6 +54,7 @@ impl<'a> From<Option<&'a str>> for FieldValue<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Op {
     Match,
+    Equal,
     Substring,
     Greater,
     GreaterOrEqual,
@@ -166,12 +167,13 @@ fn map_key<'a>(field: &Field, text: &'a str) -> Result<(Option<String>, &'a str)
 }
 
 fn operator<'a>(field: &Field, text: &'a str) -> Result<(Op, &'a str)> {
-    const OPS: [(&str, Op); 6] = [
+    const OPS: [(&str, Op); 7] = [
         (">=", Op::GreaterOrEqual),
         ("<=", Op::LessOrEqual),
         (">", Op::Greater),
         ("<", Op::Less),
         (":", Op::Match),
+        ("=", Op::Equal),
         ("~", Op::Substring),
     ];
     let (op, rest) = OPS
@@ -181,7 +183,7 @@ fn operator<'a>(field: &Field, text: &'a str) -> Result<(Op, &'a str)> {
     let allowed = match op {
         Op::Match => true,
         Op::Substring => field.kind == FieldKind::Text,
-        Op::Greater | Op::GreaterOrEqual | Op::Less | Op::LessOrEqual => {
+        Op::Equal | Op::Greater | Op::GreaterOrEqual | Op::Less | Op::LessOrEqual => {
             field.kind == FieldKind::Numeric
         }
     };
@@ -268,7 +270,7 @@ impl Clause {
             return false;
         };
         match self.op {
-            Op::Match => held == wanted,
+            Op::Match | Op::Equal => held == wanted,
             Op::Greater => held > wanted,
             Op::GreaterOrEqual => held >= wanted,
             Op::Less => held < wanted,

@@ -33,6 +33,8 @@ mod prices;
 #[cfg(test)]
 mod products;
 #[cfg(test)]
+mod search;
+#[cfg(test)]
 mod shop;
 #[cfg(test)]
 mod subscription_items;
