@@ -202,7 +202,7 @@ fn check_first_segments(answer: &Value, expand: &Expand, version: &ApiVersion) -
             }
             continue;
         }
-        if is_list && rule("search_result", segment).is_none() {
+        if is_list && rule(answer["object"].as_str().unwrap_or(""), segment).is_none() {
             return Err(Error::invalid(format!(
                 "This property cannot be expanded ({segment}). You may want to try expanding \
                  'data.{segment}' instead."
@@ -316,7 +316,8 @@ async fn walk_object(
         asked || !INCLUDED.contains(&(place.object.as_str(), name.as_str()))
     });
     let moved = version::moved(&place.object, &ctx.caller.version);
-    let relocated = expand.filter(|_| !moved.is_empty()).map(|e| e.relocated(moved));
+    let at_its_top = place.path.is_empty() && !moved.is_empty();
+    let relocated = expand.filter(|_| at_its_top).map(|e| e.relocated(moved));
     let expand = relocated.as_ref().or(expand);
     if let Some(expand) = expand
         && expand.get("subscriptions").is_some()

@@ -11,6 +11,8 @@ mod events;
 #[cfg(test)]
 mod events_api;
 #[cfg(test)]
+mod expand;
+#[cfg(test)]
 mod guide;
 #[cfg(test)]
 mod idempotency;
@@ -42,3 +44,5 @@ mod subscription_items;
 mod subscriptions;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod versions;
