@@ -7,6 +7,8 @@ mod auth;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
+mod customers;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod events_api;
@@ -18,6 +20,8 @@ mod guide;
 mod idempotency;
 #[cfg(test)]
 mod invoices;
+#[cfg(test)]
+mod lists;
 #[cfg(test)]
 mod meter_events;
 #[cfg(test)]
@@ -34,6 +38,8 @@ mod previews;
 mod prices;
 #[cfg(test)]
 mod products;
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod search;
 #[cfg(test)]
