@@ -21,3 +21,6 @@ crate::params! {
     /// The input of a verb that takes no parameters.
     pub struct Nothing {}
 }
+
+#[cfg(test)]
+mod tests;
