@@ -1,7 +1,15 @@
 //! `Idempotency-Key`: one answer per key, whatever is retried.
 
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use taximeter_service::api_keys::Authenticator;
+use taximeter_service::ctx::Services;
 use taximeter_service::idempotency::KEPT_S;
-use taximeter_testkit::{Client, Response, TestApp};
+use taximeter_testkit::{Client, Response, START, TestApp};
+use taximeter_web::{App, router};
+use tower::ServiceExt as _;
 
 use crate::meter_events::event;
 use crate::support::{customer, error, id, ids, meter, written};
@@ -261,5 +269,80 @@ async fn a_meter_events_key_replays_the_event_that_was_counted() {
         app.advance_s(KEPT_S);
         let fresh = keyed(client, "k", path, &event(&customer, "7")).await;
         assert_eq!((fresh.status, fresh.header("idempotent-replayed")), (200, ""));
+    }
+}
+
+/// The same request as another process on the same database would answer it: nothing in memory is
+/// shared that tells of requests in flight.
+async fn elsewhere(app: &TestApp, key: &str, path: &str, form: &'static str) -> Response {
+    let services = Services { in_flight: Arc::default(), ..app.services().clone() };
+    let authenticator = Authenticator::new(services.db.clone());
+    let request = Request::post(path)
+        .header("authorization", format!("Bearer {}", app.test_key()))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("idempotency-key", key)
+        .body(Body::from(form))
+        .unwrap();
+    let other = router(App::new(services, authenticator, Arc::new(|| START)));
+    let (parts, body) = other.oneshot(request).await.unwrap().into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+    Response { status: parts.status.as_u16(), headers: parts.headers, body }
+}
+
+#[tokio::test]
+async fn of_two_processes_only_one_does_the_work_of_a_key() {
+    for app in TestApp::everywhere().await {
+        let customer = customer(&app).await;
+        let path = format!("{CUSTOMERS}/{customer}");
+        let mut held = app.services().db.begin().await.unwrap();
+        let lock = "SELECT id FROM customers WHERE id = $1";
+        let _row: Option<String> =
+            held.optional_for_update(lock, vec![customer.as_str().into()]).await.unwrap();
+        let release = async {
+            // Both have had their turns to come as far as the row.
+            for _ in 0..200 {
+                tokio::task::yield_now().await;
+            }
+            held.rollback().await.unwrap();
+        };
+        let (one, other, ()) = tokio::join!(
+            keyed(app.with_key(app.test_key()), "k", &path, "name=N"),
+            elsewhere(&app, "k", &path, "name=N"),
+            release,
+        );
+        // The second finds the answer of the first, or is told that there is one under way.
+        let (done, again) = if one.status == 200 { (one, other) } else { (other, one) };
+        assert_eq!(done.status, 200, "{}", text(&done));
+        if again.status == 200 {
+            assert_eq!(text(&again), text(&done));
+        } else {
+            assert_eq!(error(&again), IN_FLIGHT);
+        }
+        let updates = written(&app).await.into_iter().filter(|e| e.kind == "customer.updated");
+        assert_eq!(updates.count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_usage_and_a_key_of_the_rest_never_answer_for_each_other() {
+    for app in TestApp::everywhere().await {
+        meter(&app, "e", "sum", "").await;
+        let customer = customer(&app).await;
+        let client = app.with_key(app.test_key());
+        let (path, form) = ("/v1/billing/meter_events", event(&customer, "7"));
+        // Usage keeps its keys with its events and asks no database, so it cannot know the others'.
+        let made = keyed(client, "k", CUSTOMERS, "name=N").await;
+        let used = keyed(client, "k", path, &form).await;
+        assert_eq!((made.status, used.status), (200, 200));
+        assert_eq!(used.json()["object"], "billing.meter_event");
+        is_replay(&made, &keyed(client, "k", CUSTOMERS, "name=N").await);
+        assert_eq!(text(&keyed(client, "k", path, &form).await), text(&used));
+        assert_eq!(error(&keyed(client, "k", CUSTOMERS, "name=M").await), mismatch("k"));
+        // The two dialects of usage share theirs.
+        let v2 = format!(
+            r#"{{"event_name":"e","payload":{{"stripe_customer_id":"{customer}","value":"7"}}}}"#
+        );
+        let v2 = client.send("POST", "/v2/billing/meter_events", &[("idempotency-key", "k")], &v2);
+        assert_eq!(v2.await.status, 409);
     }
 }
