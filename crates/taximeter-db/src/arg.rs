@@ -2,6 +2,7 @@
 
 use taximeter_kernel::decimal::Decimal;
 use taximeter_kernel::id::{Id, Mode};
+use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::Timestamp;
 
 /// One argument: bound to `$1`, `$2`, ... by position. A NULL has a type, since PostgreSQL asks.
@@ -63,6 +64,7 @@ binds! {
     [] String => Text, |text| text;
     [K: taximeter_kernel::id::Kind] Id<K> => Text, |id| id.as_str().to_owned();
     [K: taximeter_kernel::id::Kind] &Id<K> => Text, |id| id.as_str().to_owned();
+    [] Currency => Text, |currency| currency.code().to_owned();
     [] Decimal => Text, |number| number.to_string();
     [] bool => Bool, |flag| flag;
     [] Mode => Bool, |mode| mode.is_live();

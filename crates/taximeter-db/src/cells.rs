@@ -5,6 +5,7 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use taximeter_kernel::decimal::Decimal;
 use taximeter_kernel::id::{Id, Mode};
+use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::Timestamp;
 
 use crate::error::{Cause, DbError};
@@ -194,6 +195,7 @@ cells! {
     [] Decimal, "a decimal number", |text: String| text.parse().map_err(Unfit::value);
     [] Mode, "a mode", |livemode: bool| Ok(Self::from_live(livemode));
     [K: taximeter_kernel::id::Kind] Id<K>, "an id", |text: String| Self::parse(&text).map_err(Unfit::value);
+    [] Currency, "a currency", |code: String| Currency::parse(&code).map_err(Unfit::value);
 }
 
 /// One row of a result.

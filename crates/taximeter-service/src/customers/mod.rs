@@ -15,7 +15,7 @@ use taximeter_kernel::time::Timestamp;
 pub use wire::{Address, CustomField, InvoiceSettings, RenderingOptions, Shipping};
 
 use crate::catalog::{Presence, Touched};
-use crate::ctx::{Ctx, malformed, word};
+use crate::ctx::{Ctx, word};
 use crate::error::{Error, Result};
 use crate::page::List as Page;
 use crate::search::{self, Field, FieldKind, FieldValue, Search, Searchable};
@@ -84,12 +84,6 @@ pub struct Customer {
 
 impl Row for Customer {
     fn read(cells: &Cells<'_>) -> Result<Self, DbError> {
-        let currency: Option<String> = cells.get("currency")?;
-        let currency = currency
-            .map(|code| {
-                Currency::parse(&code).map_err(|_| malformed("currency", "currency", &code))
-            })
-            .transpose()?;
         Ok(Self {
             seq: cells.get("seq")?,
             id: cells.get("id")?,
@@ -104,7 +98,7 @@ impl Row for Customer {
             address: stored::read_optional(cells, "address")?,
             shipping: stored::read_optional(cells, "shipping")?,
             balance: cells.get("balance")?,
-            currency,
+            currency: cells.get("currency")?,
             delinquent: cells.get("delinquent")?,
             invoice_prefix: cells.get("invoice_prefix")?,
             next_invoice_sequence: cells.get("next_invoice_sequence")?,

@@ -49,7 +49,7 @@ fn columns(customer: &Customer) -> Result<[Arg; 19]> {
         stored::write_optional(customer.address.as_ref())?,
         stored::write_optional(customer.shipping.as_ref())?,
         Arg::from(customer.balance),
-        Arg::Text(customer.currency.map(|c| c.code().to_owned())),
+        Arg::from(customer.currency),
         Arg::from(customer.delinquent),
         Arg::from(customer.invoice_prefix.as_str()),
         Arg::from(customer.next_invoice_sequence),

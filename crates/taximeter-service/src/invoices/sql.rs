@@ -2,11 +2,10 @@
 
 use taximeter_db::{Arg, Cells, DbError, Row};
 use taximeter_kernel::id::{Customer, Id, Invoice as InvoiceKind};
-use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::Period;
 
 use super::{Invoice, Line};
-use crate::ctx::{Ctx, malformed, word};
+use crate::ctx::{Ctx, word};
 use crate::error::{Error, Result};
 use crate::list_sql;
 use crate::page::ListSql;
@@ -31,7 +30,6 @@ pub(super) const ALL: ListSql =
 
 impl Row for Invoice {
     fn read(cells: &Cells<'_>) -> Result<Self, DbError> {
-        let currency: String = cells.get("currency")?;
         Ok(Self {
             seq: cells.get("seq")?,
             id: cells.get("id")?,
@@ -41,8 +39,7 @@ impl Row for Invoice {
             status: word(cells, "status")?,
             billing_reason: word(cells, "billing_reason")?,
             collection_method: word(cells, "collection_method")?,
-            currency: Currency::parse(&currency)
-                .map_err(|_| malformed("currency", "currency", &currency))?,
+            currency: cells.get("currency")?,
             number: cells.get("number")?,
             description: cells.get("description")?,
             subtotal: cells.get("subtotal")?,
@@ -115,7 +112,7 @@ pub(super) async fn insert(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
         Arg::from(invoice.status.as_str()),
         Arg::from(invoice.billing_reason.as_str()),
         Arg::from(invoice.collection_method.as_str()),
-        Arg::from(invoice.currency.code()),
+        Arg::from(invoice.currency),
         Arg::from(invoice.number.as_deref()),
         Arg::from(invoice.description.as_deref()),
         Arg::from(invoice.subtotal),

@@ -4,7 +4,6 @@ use taximeter_db::{Arg, Cells, DbError, Row};
 use taximeter_kernel::calendar::{Interval, Recurrence};
 use taximeter_kernel::decimal::Decimal;
 use taximeter_kernel::id::{Kind as _, Product as ProductKind};
-use taximeter_kernel::money::Currency;
 use taximeter_kernel::price::{Scheme, TierMode};
 
 use super::stored::{StoredOptions, StoredScheme};
@@ -23,7 +22,6 @@ impl Row for Price {
         let currency_options = options
             .read(&scheme)
             .ok_or_else(|| malformed("currency_options", "schemes by currency", "another"))?;
-        let code: String = cells.get("currency")?;
         Ok(Self {
             seq: cells.get("seq")?,
             id: cells.get("id")?,
@@ -31,8 +29,7 @@ impl Row for Price {
             product: cells.get("product")?,
             active: cells.get("active")?,
             inline: cells.get("inline")?,
-            currency: Currency::parse(&code)
-                .map_err(|_| malformed("currency", "currency", &code))?,
+            currency: cells.get("currency")?,
             scheme,
             recurring: read_recurring(cells)?,
             currency_options,

@@ -2,11 +2,10 @@
 
 use taximeter_db::{Arg, Cells, DbError, Row};
 use taximeter_kernel::id::{Customer, Id, Price, SubscriptionItem};
-use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::{Period, Timestamp};
 
 use super::{CancellationDetails, Item, Subscription};
-use crate::ctx::{Ctx, malformed, optional_word, word};
+use crate::ctx::{Ctx, optional_word, word};
 use crate::error::Result;
 use crate::page::ListSql;
 use crate::params::Choice;
@@ -39,15 +38,13 @@ pub(super) const ALL: ListSql =
 
 impl Row for Subscription {
     fn read(cells: &Cells<'_>) -> Result<Self, DbError> {
-        let currency: String = cells.get("currency")?;
         Ok(Self {
             seq: cells.get("seq")?,
             id: cells.get("id")?,
             livemode: cells.get("livemode")?,
             customer: cells.get("customer")?,
             status: word(cells, "status")?,
-            currency: Currency::parse(&currency)
-                .map_err(|_| malformed("currency", "currency", &currency))?,
+            currency: cells.get("currency")?,
             collection_method: word(cells, "collection_method")?,
             days_until_due: cells.get("days_until_due")?,
             billing_mode: word(cells, "billing_mode")?,
@@ -167,7 +164,7 @@ pub(super) async fn count_of_customer(ctx: &mut Ctx, customer: &Id<Customer>) ->
 fn columns(subscription: &Subscription) -> Result<[Arg; 19]> {
     Ok([
         Arg::from(subscription.status.as_str()),
-        Arg::from(subscription.currency.code()),
+        Arg::from(subscription.currency),
         Arg::from(subscription.collection_method.as_str()),
         Arg::from(subscription.days_until_due),
         Arg::from(subscription.billing_mode.as_str()),
