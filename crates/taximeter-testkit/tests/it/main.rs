@@ -5,6 +5,8 @@ mod amounts;
 #[cfg(test)]
 mod auth;
 #[cfg(test)]
+mod catalog;
+#[cfg(test)]
 mod coverage;
 #[cfg(test)]
 mod customers;
