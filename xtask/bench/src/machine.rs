@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+/// `sysconf(_SC_CLK_TCK)`, which is 100 on every Linux of today: 10 ms per tick.
+const TICK_US: u64 = 10_000;
+
 /// One line per fact.
 pub(crate) fn describe(directory: &Path) -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -21,6 +24,34 @@ pub(crate) fn describe(directory: &Path) -> String {
 pub(crate) fn load() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// How much processor time a process has used, in microseconds, to the nearest 10,000 below. `self`
+/// is this one.
+pub(crate) fn cpu_us(process: &str) -> Result<u64, String> {
+    let path = format!("/proc/{process}/stat");
+    let stat = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    cpu_ticks(&stat).map(|ticks| ticks * TICK_US).ok_or(format!("{path}: {stat}"))
+}
+
+/// How much processor time all processes have used, in microseconds.
+pub(crate) fn all_cpu_us() -> Result<u64, String> {
+    let stat = fs::read_to_string("/proc/stat").map_err(|error| format!("/proc/stat: {error}"))?;
+    all_cpu_ticks(&stat).map(|ticks| ticks * TICK_US).ok_or(stat)
+}
+
+/// Ticks in user and in kernel mode: the 14th and 15th field, where the 2nd may hold spaces.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some(ticks()? + ticks()?)
+}
+
+/// Ticks in user mode, at low priority and in the kernel: the first three numbers of the first line.
+fn all_cpu_ticks(stat: &str) -> Option<u64> {
+    let numbers = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().take(3);
+    numbers.map(|number| number.parse::<u64>().ok()).sum()
 }
 
 /// The value of a `name : value` line.
@@ -58,5 +89,19 @@ mod tests {
         let mounts = "/dev/vda / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n";
         assert_eq!(file_system(mounts, Path::new("/tmp/x")), "tmpfs (tmpfs)");
         assert_eq!(file_system(mounts, Path::new("/tmpx")), "ext4 (/dev/vda)");
+    }
+
+    #[test]
+    fn processor_time_is_read_behind_a_name_with_spaces() {
+        let stat = "7 (a b) c) S 1 2 3 4 5 6 7 8 9 10 101 13 14 15";
+        assert_eq!(cpu_ticks(stat), Some(114));
+        assert_eq!(cpu_ticks("7"), None);
+    }
+
+    #[test]
+    fn the_time_of_all_processes_is_that_which_is_not_waiting() {
+        let stat = "cpu  7 13 101 999 5 0 9 0 0 0\ncpu0 1 1 1 1\n";
+        assert_eq!(all_cpu_ticks(stat), Some(121));
+        assert_eq!(all_cpu_ticks("intr 7"), None);
     }
 }

@@ -1,13 +1,12 @@
 //! A server in a process of its own.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// `sysconf(_SC_CLK_TCK)`, which is 100 on every Linux of today: 10 ms per tick.
-const TICK_US: u64 = 10_000;
+use crate::machine;
 
 /// A running server, killed when this is dropped.
 #[derive(Debug)]
@@ -33,9 +32,7 @@ impl Server {
 
     /// How much processor time it has used, in microseconds, to the nearest 10,000 below.
     pub(crate) fn cpu_us(&self) -> Result<u64, String> {
-        let path = format!("/proc/{}/stat", self.child.id());
-        let stat = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-        cpu_ticks(&stat).map(|ticks| ticks * TICK_US).ok_or(format!("{path}: {stat}"))
+        machine::cpu_us(&self.child.id().to_string())
     }
 
     /// Asks it to stop and waits until it has.
@@ -69,14 +66,6 @@ fn ready(stdout: &mut impl std::io::BufRead) -> Result<SocketAddr, String> {
     Err("it ended before it was ready; see its log".to_owned())
 }
 
-/// Ticks in user and in kernel mode: the 14th and 15th field, where the 2nd may hold spaces.
-fn cpu_ticks(stat: &str) -> Option<u64> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace().skip(11);
-    let mut ticks = || fields.next()?.parse::<u64>().ok();
-    Some(ticks()? + ticks()?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,12 +77,5 @@ mod tests {
                 .as_bytes();
         assert_eq!(ready(&mut said), Ok("127.0.0.1:7".parse().unwrap()));
         assert!(ready(&mut "http://127.0.0.1:7\n".as_bytes()).is_err());
-    }
-
-    #[test]
-    fn processor_time_is_read_behind_a_name_with_spaces() {
-        let stat = "7 (a b) c) S 1 2 3 4 5 6 7 8 9 10 101 13 14 15";
-        assert_eq!(cpu_ticks(stat), Some(114));
-        assert_eq!(cpu_ticks("7"), None);
     }
 }
