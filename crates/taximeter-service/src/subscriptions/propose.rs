@@ -36,8 +36,7 @@ pub async fn propose(
         return Err(Error::missing(path));
     }
     if inputs.len() > ITEMS_MAX {
-        let message = format!("A subscription can have at most {ITEMS_MAX} items.");
-        return Err(Error::invalid(message).param(path));
+        return Err(too_many_items().param(path));
     }
     let (billing_mode, proration_discounts) = checked_mode(ctx, billing_mode)?;
     let id = ctx.new_id();
@@ -67,6 +66,11 @@ pub async fn propose(
         created: ctx.now,
         items,
     })
+}
+
+/// The refusal of more items than a subscription can have.
+pub(super) fn too_many_items() -> Error {
+    Error::invalid(format!("A subscription can have at most {ITEMS_MAX} items."))
 }
 
 fn checked_mode(
@@ -129,14 +133,19 @@ async fn checked_items(
     Ok(items)
 }
 
+/// The path of a parameter: `items[0][price]` at an item, `price` where the item is the request.
+fn within(at: &str, name: &str) -> String {
+    if at.is_empty() { name.to_owned() } else { format!("{at}[{name}]") }
+}
+
 /// How often the price of an item recurs, and what counts it: a meter that still takes events.
-async fn recurring_of(ctx: &mut Ctx, price: &Price, at: &str) -> Result<Recurring> {
+pub(super) async fn recurring_of(ctx: &mut Ctx, price: &Price, at: &str) -> Result<Recurring> {
     let Some(recurring) = price.recurring.clone() else {
         return Err(Error::invalid(
             "The price specified is set to `type=one_time` but this field only accepts prices with \
              `type=recurring`.",
         )
-        .param(format!("{at}[price]")));
+        .param(within(at, "price")));
     };
     if let Some(meter) = &recurring.meter {
         let meter = meters::retrieve(ctx, meter.as_str()).await?;
@@ -145,13 +154,14 @@ async fn recurring_of(ctx: &mut Ctx, price: &Price, at: &str) -> Result<Recurrin
                 "The price specified is backed by the meter {}, which is inactive.",
                 meter.id
             ))
-            .param(format!("{at}[price]")));
+            .param(within(at, "price")));
         }
     }
     Ok(recurring)
 }
 
-async fn price_of(
+/// The price that a request names or brings, if it can be subscribed to. `at` is where it was sent.
+pub(super) async fn price_of(
     ctx: &mut Ctx,
     price: Option<&Text<255>>,
     plan: Option<&Text<255>>,
@@ -160,17 +170,17 @@ async fn price_of(
 ) -> Result<Price> {
     let (id, param) = match (price, plan, data) {
         (None, None, Some(data)) => {
-            return prices::create_inline(ctx, data, &format!("{at}[price_data]")).await;
+            return prices::create_inline(ctx, data, &within(at, "price_data")).await;
         }
-        (Some(id), None, None) => (id, format!("{at}[price]")),
-        (None, Some(id), None) => (id, format!("{at}[plan]")),
-        (None, None, None) => return Err(Error::missing(format!("{at}[price]"))),
+        (Some(id), None, None) => (id, within(at, "price")),
+        (None, Some(id), None) => (id, within(at, "plan")),
+        (None, None, None) => return Err(Error::missing(within(at, "price"))),
         _ => {
             return Err(Error::invalid(
                 "You may only specify one of these parameters: price, price_data, plan.",
             )
             .code("parameters_exclusive")
-            .param(format!("{at}[price]")));
+            .param(within(at, "price")));
         }
     };
     let price = prices::named(ctx, id, &param).await?;
@@ -260,7 +270,8 @@ async fn locked_currency(ctx: &mut Ctx, customer: &Customer) -> Result<Option<Cu
     Ok(customer.currency.filter(|_| bound))
 }
 
-fn only_supports(own: Currency, expected: Currency) -> Error {
+/// The refusal of a price without an amount in the currency that is billed.
+pub(super) fn only_supports(own: Currency, expected: Currency) -> Error {
     Error::invalid(format!(
         "The price specified only supports `{}`. This doesn't match the expected currency: `{}`.",
         own.code(),
@@ -278,7 +289,8 @@ fn other_items_use(own: Currency, other: Currency) -> Error {
     ))
 }
 
-fn check_recurrences(items: &[Item], mode: BillingModeType, path: &str) -> Result<()> {
+/// Whether the intervals of all items go together, by the rules of the billing mode.
+pub(super) fn check_recurrences(items: &[Item], mode: BillingModeType, path: &str) -> Result<()> {
     let recurring = items.iter().filter_map(|item| item.price.recurring.as_ref());
     let recurrences: Vec<_> = recurring.map(|recurring| recurring.recurrence).collect();
     let (mixed, rule) = match mode {

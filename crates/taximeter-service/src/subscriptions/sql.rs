@@ -201,7 +201,7 @@ pub(super) async fn insert(ctx: &mut Ctx, subscription: &Subscription) -> Result
     Ok(())
 }
 
-async fn insert_item(ctx: &mut Ctx, item: &Item) -> Result<()> {
+pub(super) async fn insert_item(ctx: &mut Ctx, item: &Item) -> Result<()> {
     let args = ctx.args([
         Arg::from(&item.id),
         Arg::from(&item.subscription),

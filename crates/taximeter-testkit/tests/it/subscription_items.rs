@@ -1,12 +1,13 @@
 //! The items of subscriptions through the API.
 
 use serde_json::json;
-use taximeter_testkit::TestApp;
+use taximeter_testkit::{START, TestApp};
 
 use crate::shop::{
     self, customer, events_since, id, ids, latest_event, metered, monthly, refused, subscribe, told,
 };
 
+const ITEMS: &str = "/v1/subscription_items";
 const FREE: &str = "currency=usd&unit_amount=0";
 
 #[tokio::test]
@@ -106,8 +107,89 @@ async fn a_change_of_an_item_that_would_be_prorated_is_refused() {
             assert_eq!(said[..2], [code, param], "{form}");
         }
         assert_eq!(app.read(&gold).await["quantity"], 1);
-        // Making and removing items comes with proration.
+        // Removing items comes with proration.
         assert_eq!(app.delete(&gold).await.status, 404);
-        assert_eq!(app.post("/v1/subscription_items", "").await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn an_item_is_added_and_billed_with_the_period_of_its_subscription() {
+    for app in TestApp::everywhere().await {
+        let meter = shop::meter(&app, "units").await;
+        let unit = metered(&app, &meter, "Unit", "currency=usd&unit_amount=1").await;
+        let other = metered(&app, &meter, "Other", "currency=usd&unit_amount=2").await;
+        let gold = monthly(&app, "Gold", "currency=usd&unit_amount=1000").await;
+        let who = customer(&app, "").await;
+        let subscription = shop::subscribe(&app, &who, &[&unit], "").await;
+        let sub = id(&subscription);
+        let end = subscription["items"]["data"][0]["current_period_end"].clone();
+        shop::used(&app, "units", &who, "7", START).await;
+        app.advance_s(86_400);
+        shop::used(&app, "units", &who, "13", app.now()).await;
+        let added =
+            app.made(ITEMS, &format!("subscription={sub}&price={other}&metadata[a]=b")).await;
+        assert_eq!(added["current_period_start"], app.now().0);
+        assert_eq!(added["current_period_end"], end);
+        assert_eq!(added["metadata"], json!({ "a": "b" }));
+        // A licensed price waits for the next period, and only when told so.
+        let form = format!("subscription={sub}&price={gold}&quantity=3");
+        let said = told(&app.post(ITEMS, &form).await, 400);
+        assert_eq!(said[1], "proration_behavior");
+        app.made(ITEMS, &format!("{form}&proration_behavior=none")).await;
+        // Usage before an item was added is not its own: 13 of the 20.
+        let invoice = app.made("/v1/invoices/create_preview", &format!("subscription={sub}")).await;
+        let amounts: Vec<_> =
+            invoice["lines"]["data"].as_array().unwrap().iter().map(|l| &l["amount"]).collect();
+        assert_eq!(amounts, [3000, 26, 20]);
+        let read = app.read(&format!("/v1/subscriptions/{sub}")).await;
+        assert_eq!(read["items"]["data"].as_array().unwrap().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_does_not_go_with_its_subscription_is_refused() {
+    for app in TestApp::everywhere().await {
+        let meter = shop::meter(&app, "units").await;
+        let unit = metered(&app, &meter, "Unit", "currency=usd&unit_amount=1").await;
+        let euro = metered(&app, &meter, "Euro", "currency=eur&unit_amount=1").await;
+        let who = customer(&app, "").await;
+        let subscription = shop::subscribe(&app, &who, &[&unit], "").await;
+        let sub = id(&subscription);
+        let item = id(&subscription["items"]["data"][0]);
+        for (form, param, message) in [
+            (
+                format!("price={unit}"),
+                "subscription",
+                "Missing required param: subscription.".to_owned(),
+            ),
+            (format!("subscription={sub}"), "price", "Missing required param: price.".to_owned()),
+            (
+                format!("subscription={sub}&price={unit}"),
+                "plan",
+                format!(
+                    "A new item with Price {unit} can't be added to this Subscription because an \
+                     existing Subscription Item {item} is already using that Price."
+                ),
+            ),
+            (
+                format!("subscription={sub}&price={euro}"),
+                "price",
+                "The price specified only supports `eur`. This doesn't match the expected \
+                 currency: `usd`."
+                    .to_owned(),
+            ),
+            (
+                format!("subscription={sub}&price=price_none"),
+                "price",
+                "No such price: 'price_none'".to_owned(),
+            ),
+        ] {
+            let said = told(&app.post(ITEMS, &form).await, 400);
+            assert_eq!((said[1].as_str(), &said[2]), (param, &message), "{form}");
+        }
+        app.delete(&format!("/v1/subscriptions/{sub}")).await;
+        let form = format!("subscription={sub}&price={euro}");
+        let said = told(&app.post(ITEMS, &form).await, 400);
+        assert_eq!(said[0], "invalid_canceled_subscription_fields");
     }
 }
