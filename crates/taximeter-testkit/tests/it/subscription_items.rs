@@ -120,7 +120,7 @@ async fn an_item_is_added_and_billed_with_the_period_of_its_subscription() {
         let other = metered(&app, &meter, "Other", "currency=usd&unit_amount=2").await;
         let gold = monthly(&app, "Gold", "currency=usd&unit_amount=1000").await;
         let who = customer(&app, "").await;
-        let subscription = shop::subscribe(&app, &who, &[&unit], "").await;
+        let subscription = subscribe(&app, &who, &[&unit], "").await;
         let sub = id(&subscription);
         let end = subscription["items"]["data"][0]["current_period_end"].clone();
         shop::used(&app, "units", &who, "7", START).await;
@@ -153,7 +153,7 @@ async fn an_item_that_does_not_go_with_its_subscription_is_refused() {
         let unit = metered(&app, &meter, "Unit", "currency=usd&unit_amount=1").await;
         let euro = metered(&app, &meter, "Euro", "currency=eur&unit_amount=1").await;
         let who = customer(&app, "").await;
-        let subscription = shop::subscribe(&app, &who, &[&unit], "").await;
+        let subscription = subscribe(&app, &who, &[&unit], "").await;
         let sub = id(&subscription);
         let item = id(&subscription["items"]["data"][0]);
         for (form, param, message) in [
