@@ -62,6 +62,26 @@ async fn a_new_subscription_without_a_first_invoice_is_previewed_at_the_end_of_i
 }
 
 #[tokio::test]
+async fn a_new_subscription_is_previewed_as_it_recurs_when_that_is_asked_for() {
+    for app in TestApp::everywhere().await {
+        let meter = shop::meter(&app, "units").await;
+        let unit = metered(&app, &meter, "Unit", "currency=usd&unit_amount=1").await;
+        let gold = monthly(&app, "Gold", "currency=usd&unit_amount=1000").await;
+        let who = customer(&app, "").await;
+        let form = format!(
+            "customer={who}&subscription_details[items][0][price]={gold}\
+             &subscription_details[items][1][price]={unit}"
+        );
+        let month = ("1 × Gold (at $10.00 / month)".to_owned(), "1".to_owned(), 1000);
+        let nothing = ("0 × Unit (at $0.01 / month)".to_owned(), "0".to_owned(), 0);
+        let first = app.made(PATH, &format!("{form}&preview_mode=next")).await;
+        assert_eq!(lines(&first), std::slice::from_ref(&month));
+        let typical = app.made(PATH, &format!("{form}&preview_mode=recurring")).await;
+        assert_eq!(lines(&typical), [nothing, month]);
+    }
+}
+
+#[tokio::test]
 async fn a_new_subscription_is_previewed_in_the_currency_asked_for() {
     for app in TestApp::everywhere().await {
         let terms = "currency=usd&unit_amount=1000&currency_options[eur][unit_amount]=900";
