@@ -16,12 +16,16 @@ use crate::params::Text;
 use crate::subscriptions::{self, BillingModeInput, ItemInput, Status, Subscription};
 use crate::version::BASIL;
 
+/// Where the items of a subscription that does not exist yet are sent.
+const NEW_ITEMS: &str = "subscription_details[items]";
+
 choice! {
     /// Which invoice to preview.
     pub enum PreviewMode {
         /// The next one, as it will be.
         Next = "next",
-        /// One like every next one: only what recurs. There is nothing else yet, so the two agree.
+        /// One like every next one: only what recurs. For a subscription that exists this is the
+        /// next one, since nothing else goes on it yet.
         Recurring = "recurring",
     }
 }
@@ -79,7 +83,7 @@ crate::params! {
 /// # Errors
 /// A 400 when what is asked for is against the rules, a 404 when there is no next invoice.
 pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Invoice> {
-    let Create { currency, customer, preview_mode: _, subscription, subscription_details } = input;
+    let Create { currency, customer, preview_mode, subscription, subscription_details } = input;
     let details = subscription_details.unwrap_or_default();
     let invoice = match (subscription, customer, details.items) {
         (Some(id), customer, items) => {
@@ -91,7 +95,17 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Invoice> {
         }
         (None, Some(id), Some(items)) => {
             let customer = customers::named(ctx, &id, "customer").await?;
-            return of_new(ctx, &customer, items, details.billing_mode, currency).await;
+            let new = subscriptions::propose(
+                ctx,
+                &customer,
+                items,
+                details.billing_mode,
+                currency,
+                NEW_ITEMS,
+            )
+            .await?;
+            let mode = preview_mode.unwrap_or(PreviewMode::Next);
+            return of_new(ctx, &customer, &new, mode).await;
         }
         (None, Some(id), None) => {
             refuse_changes(false, details.billing_mode.is_some())?;
@@ -232,24 +246,24 @@ fn none_upcoming(customer: &Customer) -> Error {
     Error::new(Kind::NotFound, message).code("invoice_upcoming_none")
 }
 
-/// The invoice that a subscription which does not exist yet would get first: the one it begins with
-/// or, where nothing is billed in advance, the one at the end of its first period. It names none.
+/// The invoice of a subscription that does not exist yet, which it does not name: the first one or
+/// one like every next one. Where nothing is billed in advance the two are the same, at the end of a
+/// period.
 async fn of_new(
     ctx: &mut Ctx,
     customer: &Customer,
-    items: Vec<ItemInput>,
-    billing_mode: Option<BillingModeInput>,
-    currency: Option<Currency>,
+    subscription: &Subscription,
+    mode: PreviewMode,
 ) -> Result<Invoice> {
-    let path = "subscription_details[items]";
-    let subscription =
-        subscriptions::propose(ctx, customer, items, billing_mode, currency, path).await?;
-    let lines = first_lines(ctx, &subscription).await?;
-    let period = Period { start: ctx.now, end: ctx.now };
-    let mut invoice = if lines.is_empty() {
-        next_of_subscription(ctx, customer, &subscription).await?
+    let first = match mode {
+        PreviewMode::Next => first_lines(ctx, subscription).await?,
+        PreviewMode::Recurring => Vec::new(),
+    };
+    let mut invoice = if first.is_empty() {
+        next_of_subscription(ctx, customer, subscription).await?
     } else {
-        preview(ctx, customer, &subscription, period, lines)?
+        let period = Period { start: ctx.now, end: ctx.now };
+        preview(ctx, customer, subscription, period, first)?
     };
     invoice.subscription = None;
     for line in &mut invoice.lines {
