@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use taximeter_db::Arg;
 use taximeter_testkit::{START, TestApp};
 
-use crate::shop::{customer, id, ids, monthly, subscribe, told};
+use crate::shop::{customer, encoded, id, ids, monthly, subscribe, told};
 
 const TEN: &str = "currency=usd&unit_amount=1000";
 const OPEN: &str = "payment_behavior=default_incomplete";
@@ -86,16 +86,7 @@ async fn a_search_has_its_fields() {
             ("receipt_number:null".to_owned(), vec![&paid, &open]),
             ("last_finalization_error_code:null AND status:'paid'".to_owned(), vec![&paid]),
         ] {
-            let encoded: String = query
-                .bytes()
-                .map(|b| {
-                    if b.is_ascii_alphanumeric() {
-                        char::from(b).to_string()
-                    } else {
-                        format!("%{b:02X}")
-                    }
-                })
-                .collect();
+            let encoded = encoded(&query);
             let found = app.read(&format!("/v1/invoices/search?query={encoded}")).await;
             assert_eq!(ids(&found).iter().collect::<Vec<_>>(), expected, "{query}");
         }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use taximeter_testkit::{START, TestApp};
 
 use crate::catalog::{events, refused};
-use crate::shop::{id, ids};
+use crate::shop::{encoded, id, ids};
 
 #[tokio::test]
 async fn a_product_is_made_read_changed_and_deleted() {
@@ -188,16 +188,7 @@ async fn a_search_of_products_has_its_fields() {
             ("shippable:null", &["b", "a"]),
             ("-url:null", &[]),
         ] {
-            let query: String = query
-                .bytes()
-                .map(|b| {
-                    if b.is_ascii_alphanumeric() {
-                        char::from(b).to_string()
-                    } else {
-                        format!("%{b:02X}")
-                    }
-                })
-                .collect();
+            let query = encoded(query);
             let page = app.read(&format!("/v1/products/search?query={query}")).await;
             assert_eq!(ids(&page), found, "{query}");
         }

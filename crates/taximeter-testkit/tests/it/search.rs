@@ -3,19 +3,15 @@
 use serde_json::Value;
 use taximeter_testkit::{START, TestApp};
 
+use crate::shop::encoded;
 use crate::support::{error, id, ids, price};
 
-/// A query as it stands in an address.
-fn escaped(query: &str) -> String {
-    query.bytes().map(|byte| format!("%{byte:02X}")).collect()
-}
-
 async fn found(app: &TestApp, resource: &str, query: &str) -> Value {
-    app.read(&format!("/v1/{resource}/search?query={}&limit=100", escaped(query))).await
+    app.read(&format!("/v1/{resource}/search?query={}&limit=100", encoded(query))).await
 }
 
 async fn refused(app: &TestApp, resource: &str, query: &str) -> String {
-    error(&app.get(&format!("/v1/{resource}/search?query={}", escaped(query))).await)
+    error(&app.get(&format!("/v1/{resource}/search?query={}", encoded(query))).await)
 }
 
 /// The names of the customers found, newest first.
@@ -135,7 +131,7 @@ async fn a_search_goes_on_page_by_page_and_counts_the_whole() {
                 made.insert(0, id(&customer).to_owned());
             }
         }
-        let query = escaped(r#"metadata["n"]:"0""#);
+        let query = encoded(r#"metadata["n"]:"0""#);
         let path = format!("/v1/customers/search?query={query}&limit=3&expand[]=total_count");
         let first = app.read(&path).await;
         assert_eq!(first["object"], "search_result");
@@ -230,7 +226,7 @@ async fn a_search_goes_on_beyond_what_it_counts() {
             .clone();
         assert_eq!(count, 10_000);
         // A page ends before the fifth oldest; the next one is the rest of any search.
-        let few = escaped("name:'number 5' OR name:'number 4'");
+        let few = encoded("name:'number 5' OR name:'number 4'");
         let page = app.read(&format!("/v1/customers/search?query={few}&limit=1")).await;
         let page = page["next_page"].as_str().unwrap();
         let rest = format!("/v1/customers/search?query=created%3E0&page={page}&limit=3");

@@ -119,3 +119,8 @@ pub(crate) async fn events_since(app: &TestApp, after: Option<&str>) -> Vec<Valu
 pub(crate) async fn latest_event(app: &TestApp) -> String {
     id(&app.read("/v1/events?limit=1").await["data"][0])
 }
+
+/// A text as a value of a URL's query, every byte escaped.
+pub(crate) fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use taximeter_testkit::{START, TestApp};
 
-use crate::shop::{customer, id, ids, monthly, subscribe, told};
+use crate::shop::{customer, encoded, id, ids, monthly, subscribe, told};
 
 const FREE: &str = "currency=usd&unit_amount=0";
 const MONTH_S: i64 = 31 * 86_400;
@@ -84,16 +84,7 @@ async fn a_search_has_its_fields() {
             (format!("canceled_at:{later}"), vec![&over]),
             ("canceled_at:null".to_owned(), vec![&first]),
         ] {
-            let encoded: String = query
-                .bytes()
-                .map(|b| {
-                    if b.is_ascii_alphanumeric() {
-                        char::from(b).to_string()
-                    } else {
-                        format!("%{b:02X}")
-                    }
-                })
-                .collect();
+            let encoded = encoded(&query);
             let found = app.read(&format!("/v1/subscriptions/search?query={encoded}")).await;
             assert_eq!(ids(&found).iter().collect::<Vec<_>>(), expected, "{query}");
             assert_eq!(found["data"][0]["items"]["data"][0]["price"]["id"], gold.as_str());
