@@ -147,7 +147,13 @@ async fn stored(tx: &mut Tx) -> Result<Vec<Stored>, DbError> {
         Kind::Sqlite => {
             "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations') AS found"
         }
-        Kind::Postgres => "SELECT to_regclass('schema_migrations') IS NOT NULL AS found",
+        // Not `to_regclass`: it may answer from what this connection knew before it waited for the
+        // lock, and miss the table that another process has made meanwhile.
+        Kind::Postgres => {
+            "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_tables \
+             WHERE tablename = 'schema_migrations' \
+             AND schemaname = ANY (pg_catalog.current_schemas(false))) AS found"
+        }
     };
     if !tx.one::<bool>(table_exists, args![]).await? {
         return Ok(Vec::new());
