@@ -3,15 +3,12 @@
 use std::io;
 use std::sync::{Arc, RwLock};
 
-use crate::event::{Cancelled, Event, NewEvent};
+use crate::event::{Appended, Corrected};
 use crate::log::Log;
 use crate::log::frame::FrameBuffer;
-use crate::queue::{AppendJob, CancelJob, Group, Outcome, Queue};
-use crate::record::put_cancel;
-use crate::state::{CancelDecision, Decision, Inconsistent, State};
-
-/// How many events are published under one lock, so that readers wait for no longer.
-const PUBLISHED_PER_LOCK: usize = 512;
+use crate::queue::{AppendJob, CorrectJob, Group, Queue};
+use crate::record::{Record, put_correction};
+use crate::state::{Inconsistent, State};
 
 /// Why the shard stops.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +36,7 @@ pub(crate) struct Committer {
     pub(crate) state: Arc<RwLock<State>>,
     pub(crate) log: Log,
     pub(crate) frame: FrameBuffer,
+    pub(crate) series_max: usize,
 }
 
 /// Stops the queue however the thread ends, so that nobody waits for an answer for ever.
@@ -64,72 +62,63 @@ impl Committer {
         while let Some(group) = self.queue.take() {
             match group {
                 Group::Appends(jobs) => self.commit_appends(jobs)?,
-                Group::Cancels(jobs) => self.commit_cancels(jobs)?,
+                Group::Corrections(jobs) => self.commit_corrections(jobs)?,
             }
         }
         Ok(self.log.mark()?)
     }
 
     fn commit_appends(&mut self, jobs: Vec<AppendJob>) -> Result<(), StopError> {
-        let decisions = {
-            let state = self.state.read().map_err(|_| StopError::Poisoned)?;
-            state.decide(jobs.iter().flat_map(|job| &job.events))
-        };
+        let state = Arc::clone(&self.state);
+        // Readers wait until the frame is durable.
+        let mut state = state.write().map_err(|_| StopError::Poisoned)?;
         self.frame.clear();
-        let records = jobs.iter().flat_map(|job| job.records.iter());
-        for (record, decision) in records.zip(&decisions) {
-            if matches!(decision, Decision::Record(_)) {
-                self.frame.push(record);
+        let mut answers = Vec::with_capacity(jobs.len());
+        for job in &jobs {
+            let mut outcomes = Vec::with_capacity(job.events.len());
+            for (event, record) in job.events.iter().zip(job.records.iter()) {
+                let appended = state.decide(event, self.series_max);
+                if let Appended::Recorded(seq) = appended {
+                    self.frame.push(record);
+                    state.apply(seq, &Record::Event(event.clone()))?;
+                }
+                outcomes.push(appended);
             }
+            answers.push(outcomes);
         }
         self.write_frame()?;
-        let events = jobs.iter().flat_map(|job| &job.events).zip(&decisions);
-        self.publish(events.filter_map(|(event, decision)| match decision {
-            Decision::Record(seq) => Some((*seq, event)),
-            Decision::Replay(_)
-            | Decision::RequestMismatch
-            | Decision::DuplicateIdentifier
-            | Decision::Overflow => None,
-        }))?;
-        let mut decisions = decisions.into_iter();
-        for job in jobs {
-            let outcomes = job.events.into_iter().zip(&mut decisions);
-            let outcomes = outcomes.map(|(event, decision)| outcome(event, decision)).collect();
+        drop(state);
+        for (job, answer) in jobs.into_iter().zip(answers) {
             // Whoever asked may have gone away; the events are recorded all the same.
-            job.answer.send(outcomes).ok();
+            job.answer.send(answer).ok();
         }
         Ok(())
     }
 
-    fn commit_cancels(&mut self, jobs: Vec<CancelJob>) -> Result<(), StopError> {
-        let decisions = {
-            let state = self.state.read().map_err(|_| StopError::Poisoned)?;
-            state.decide_cancels(jobs.iter().map(|job| &job.cancel))
-        };
+    fn commit_corrections(&mut self, jobs: Vec<CorrectJob>) -> Result<(), StopError> {
+        let state = Arc::clone(&self.state);
+        let mut state = state.write().map_err(|_| StopError::Poisoned)?;
         self.frame.clear();
-        let mut record = Vec::new();
-        for decision in &decisions {
-            if let CancelDecision::Record(cancel) = decision {
-                record.clear();
-                put_cancel(&mut record, cancel);
-                self.frame.push(&record);
-            }
-        }
-        self.write_frame()?;
         let mut answers = Vec::with_capacity(jobs.len());
-        {
-            let mut state = self.state.write().map_err(|_| StopError::Poisoned)?;
-            for decision in decisions {
-                answers.push(match decision {
-                    CancelDecision::Record(cancel) => {
+        for job in &jobs {
+            let mut outcomes = Vec::with_capacity(job.corrections.len());
+            for order in &job.corrections {
+                outcomes.push(match state.decide_correction(order, self.series_max) {
+                    Err(answer) => answer,
+                    Ok(record) => {
+                        let mut bytes = Vec::new();
+                        put_correction(&mut bytes, &record);
+                        self.frame.push(&bytes);
                         let seq = state.next_seq();
-                        state.apply_cancel(seq, &cancel)?;
-                        Cancelled::Cancelled
+                        state.apply(seq, &Record::Correction(record))?;
+                        Corrected::Done(seq)
                     }
-                    CancelDecision::Answer(answer) => answer,
                 });
             }
+            answers.push(outcomes);
         }
+        self.write_frame()?;
+        drop(state);
         for (job, answer) in jobs.into_iter().zip(answers) {
             job.answer.send(answer).ok();
         }
@@ -138,31 +127,5 @@ impl Committer {
 
     fn write_frame(&mut self) -> io::Result<()> {
         if self.frame.records() > 0 { self.log.append(&mut self.frame) } else { Ok(()) }
-    }
-
-    fn publish<'a>(
-        &self,
-        mut events: impl Iterator<Item = (u64, &'a NewEvent)>,
-    ) -> Result<(), StopError> {
-        let mut next = events.next();
-        while next.is_some() {
-            let mut state = self.state.write().map_err(|_| StopError::Poisoned)?;
-            for _ in 0..PUBLISHED_PER_LOCK {
-                let Some((seq, event)) = next else { break };
-                state.apply_event(seq, event)?;
-                next = events.next();
-            }
-        }
-        Ok(())
-    }
-}
-
-fn outcome(event: NewEvent, decision: Decision) -> Outcome {
-    match decision {
-        Decision::Record(seq) => Outcome::Recorded(Event::new(seq, event)),
-        Decision::Replay(seq) => Outcome::Replayed(seq),
-        Decision::RequestMismatch => Outcome::RequestMismatch,
-        Decision::DuplicateIdentifier => Outcome::DuplicateIdentifier,
-        Decision::Overflow => Outcome::Overflow,
     }
 }

@@ -5,14 +5,16 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use taximeter_kernel::aggregate::{Total, Window};
+use taximeter_kernel::aggregate::Usage;
 use taximeter_kernel::id::{Customer, Id, Scope};
-use taximeter_kernel::time::Period;
+use taximeter_kernel::time::{Period, Timestamp};
 
+use crate::batch::Batch;
 use crate::error::{AppendError, OpenError, ReadError};
-use crate::event::{Appended, Cancel, Cancelled, Event, EventQuery, Grain, NewEvent, Series};
+use crate::event::{Appended, Corrected, Correction, Event};
 use crate::log::create_dir;
 use crate::log::disk::{Disk, OsDisk};
+use crate::query::{EventPage, EventQuery, UsageGroup, UsageQuery};
 use crate::shard::Shard;
 
 /// Sizes that an operator may want to change.
@@ -25,6 +27,8 @@ pub struct Options {
     pub queue_events_max: usize,
     /// The most bytes of encoded events that wait to be committed.
     pub queue_bytes_max: usize,
+    /// The most combinations of dimension values that one customer may have for one meter.
+    pub series_max: usize,
 }
 
 impl Default for Options {
@@ -33,6 +37,7 @@ impl Default for Options {
             segment_bytes: 64 * 1_024 * 1_024,
             queue_events_max: 100_000,
             queue_bytes_max: 64 * 1_024 * 1_024,
+            series_max: 1_000,
         }
     }
 }
@@ -97,71 +102,78 @@ impl Engine {
     /// # Errors
     /// [`AppendError::Full`], [`AppendError::TooLarge`] (nothing was recorded),
     /// [`AppendError::Stopped`] (unknown; sending again is safe) and [`AppendError::Read`].
-    pub async fn append(&self, batch: Vec<NewEvent>) -> Result<Vec<Appended>, AppendError> {
+    pub async fn append(&self, batch: Batch) -> Result<Vec<Appended>, AppendError> {
         self.inner.shard.append(batch).await
     }
 
-    /// Stops counting one event. When this returns `Cancelled`, that is durable and in every total
-    /// read from then on.
+    /// Corrects what was recorded, order after order, and says of each what became of it. When this
+    /// returns, what is `Done` is durable and in every total read from then on.
     ///
     /// # Errors
-    /// [`AppendError::Full`], [`AppendError::TooLarge`] and [`AppendError::Stopped`] as for
-    /// [`append`](Self::append); sending again is safe.
-    pub async fn cancel(&self, cancel: Cancel) -> Result<Cancelled, AppendError> {
-        self.inner.shard.cancel(cancel).await
+    /// As for [`append`](Self::append); sending again is safe.
+    pub async fn correct(&self, orders: Vec<Correction>) -> Result<Vec<Corrected>, AppendError> {
+        self.inner.shard.correct(orders).await
     }
 
-    /// What the events of `series` with a timestamp in `period` amount to. With a `window`, only
-    /// the event that was received last in each whole UTC hour or day counts, if it lies in
-    /// `period`.
+    /// What the usage that `query` asks for amounts to between each two neighbours of `boundaries`,
+    /// which ascend: `[0, 60, 120]` gives two amounts. One group if the query does not group, and
+    /// one for each combination of dimension values that occurs if it does, in the order of the values.
     ///
     /// # Errors
-    /// [`ReadError::Overflow`] when the total does not fit; [`ReadError::Stopped`].
-    pub fn total(
+    /// [`ReadError::Overflow`] when an amount does not fit; [`ReadError::Damaged`],
+    /// [`ReadError::Io`] and [`ReadError::Stopped`].
+    pub fn usage(
         &self,
-        series: &Series,
-        window: Option<Window>,
-        period: Period,
-    ) -> Result<Total, ReadError> {
-        self.inner.shard.total(series, window, period)
+        query: &UsageQuery,
+        boundaries: &[Timestamp],
+    ) -> Result<Vec<UsageGroup>, ReadError> {
+        self.inner.shard.usage(query, boundaries)
     }
 
-    /// The same total in parts: one per UTC hour or day, oldest first, without those in which
-    /// nothing counts. The first and last are cut to `period`, so that the parts merge to
-    /// [`total`](Self::total).
+    /// The usage of one span, for a query that does not group.
     ///
     /// # Errors
-    /// As for [`total`](Self::total).
-    pub fn totals(
-        &self,
-        series: &Series,
-        window: Option<Window>,
-        period: Period,
-        grain: Grain,
-    ) -> Result<Vec<(Period, Total)>, ReadError> {
-        self.inner.shard.totals(series, window, period, grain)
+    /// As for [`usage`](Self::usage).
+    pub fn usage_in(&self, query: &UsageQuery, period: Period) -> Result<Usage, ReadError> {
+        let groups = self.usage(query, &[period.start, period.end])?;
+        Ok(groups.first().and_then(|group| group.usage.first()).copied().unwrap_or(Usage::NONE))
     }
 
-    /// The recorded events that `query` asks for, cancelled ones too, in the order of arrival. A
-    /// page as long as the limit may have one after it: ask again with the last `seq` as `after`.
+    /// The recorded events that `query` asks for, cancelled and amended ones too.
     ///
     /// # Errors
     /// [`ReadError::Damaged`], [`ReadError::Io`] and [`ReadError::Stopped`].
-    pub fn events(&self, query: &EventQuery) -> Result<Vec<Event>, ReadError> {
+    pub fn events(&self, query: &EventQuery) -> Result<EventPage, ReadError> {
         self.inner.shard.events(query)
     }
 
-    /// The customer's event with that identifier.
+    /// The events with that identifier, each in its current version: at most one for a customer.
     ///
     /// # Errors
     /// As for [`events`](Self::events).
-    pub fn event_by_identifier(
+    pub fn events_by_identifier(
         &self,
         scope: &Scope,
-        customer: &Id<Customer>,
+        customer: Option<&Id<Customer>>,
         identifier: &str,
-    ) -> Result<Option<Event>, ReadError> {
-        self.inner.shard.event_by_identifier(scope, customer, identifier)
+    ) -> Result<Vec<Event>, ReadError> {
+        self.inner.shard.events_by_identifier(scope, customer, identifier)
+    }
+
+    /// The event at that place in the order.
+    ///
+    /// # Errors
+    /// As for [`events`](Self::events).
+    pub fn event_at(&self, seq: u64) -> Result<Option<Event>, ReadError> {
+        self.inner.shard.event_at(seq)
+    }
+
+    /// The place in the order of what was recorded last; 0 when nothing was.
+    ///
+    /// # Errors
+    /// [`ReadError::Stopped`].
+    pub fn position(&self) -> Result<u64, ReadError> {
+        self.inner.shard.position()
     }
 
     /// Commits what waits and stops, also for the other handles; the directory can then be opened

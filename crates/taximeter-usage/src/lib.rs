@@ -10,28 +10,30 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 #![warn(clippy::integer_division, clippy::wildcard_enum_match_arm, missing_docs)]
 
+mod batch;
 mod codec;
 mod commit;
 mod engine;
 mod error;
 mod event;
-#[cfg(test)]
-mod faults;
 mod log;
-mod lookup;
+mod query;
 mod queue;
 mod record;
 mod shard;
 mod state;
 
+pub use batch::{Batch, EVENT_BYTES_MAX, TooLarge};
 pub use engine::{Engine, Options};
 pub use error::{AppendError, OpenError, ReadError};
 pub use event::{
-    Appended, Cancel, Cancelled, Event, EventQuery, Grain, NewEvent, REQUEST_KEY_KEPT_S,
-    RequestKey, Series,
+    Action, Amendment, Appended, Corrected, Correction, Event, NewEvent, REQUEST_KEY_KEPT_S,
+    RequestKey, Series, Standing,
 };
+pub use query::{DimensionFilter, EventPage, EventQuery, Order, UsageGroup, UsageQuery};
 pub use queue::BATCH_EVENTS_MAX;
-pub use shard::EVENT_BYTES_MAX;
 
 /// The most events that one [`Engine::events`] returns.
 pub const EVENTS_PER_READ_MAX: usize = 1_000;
+/// The most events that one [`Engine::events`] looks at.
+pub const EVENTS_SCANNED_MAX: usize = 1_000_000;

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::error::AppendError;
-use crate::event::{Cancel, Cancelled, Event, NewEvent};
+use crate::event::{Appended, Corrected, Correction, Event};
 use crate::log::frame::FRAME_PAYLOAD_BYTES_MAX;
 
 /// The most events in one batch.
@@ -17,28 +17,17 @@ const GROUP_EVENTS_MAX: usize = 20_000;
 /// A batch on its way.
 #[derive(Debug)]
 pub(crate) struct AppendJob {
-    pub(crate) events: Vec<NewEvent>,
+    pub(crate) events: Vec<Event>,
     /// The record of each event.
     pub(crate) records: Records,
-    pub(crate) answer: oneshot::Sender<Vec<Outcome>>,
+    pub(crate) answer: oneshot::Sender<Vec<Appended>>,
 }
 
-/// A cancel on its way.
+/// Corrections on their way.
 #[derive(Debug)]
-pub(crate) struct CancelJob {
-    pub(crate) cancel: Cancel,
-    pub(crate) answer: oneshot::Sender<Cancelled>,
-}
-
-/// What became of one event, before events recorded earlier are read back.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every outcome is the large one")]
-pub(crate) enum Outcome {
-    Recorded(Event),
-    Replayed(u64),
-    RequestMismatch,
-    DuplicateIdentifier,
-    Overflow,
+pub(crate) struct CorrectJob {
+    pub(crate) corrections: Vec<Correction>,
+    pub(crate) answer: oneshot::Sender<Vec<Corrected>>,
 }
 
 /// Encoded records, one after another.
@@ -71,7 +60,7 @@ impl Records {
 #[derive(Debug)]
 pub(crate) enum Group {
     Appends(Vec<AppendJob>),
-    Cancels(Vec<CancelJob>),
+    Corrections(Vec<CorrectJob>),
 }
 
 /// How much a job takes up.
@@ -104,7 +93,7 @@ const GROUP_MAX: Size = Size { events: GROUP_EVENTS_MAX, bytes: FRAME_PAYLOAD_BY
 #[derive(Debug)]
 enum Job {
     Append(AppendJob),
-    Cancel(CancelJob),
+    Correct(CorrectJob),
 }
 
 #[derive(Debug)]
@@ -131,8 +120,8 @@ impl Queue {
         self.push(Job::Append(job), size)
     }
 
-    pub(crate) fn cancel(&self, job: CancelJob, size: Size) -> Result<(), AppendError> {
-        self.push(Job::Cancel(job), size)
+    pub(crate) fn correct(&self, job: CorrectJob, size: Size) -> Result<(), AppendError> {
+        self.push(Job::Correct(job), size)
     }
 
     fn push(&self, job: Job, size: Size) -> Result<(), AppendError> {
@@ -170,12 +159,12 @@ impl Queue {
                 }
                 Group::Appends(group)
             }
-            Job::Cancel(job) => {
+            Job::Correct(job) => {
                 let mut group = vec![job];
-                while let Some(Job::Cancel(job)) = waiting.pop_if(&mut size, is_cancel) {
+                while let Some(Job::Correct(job)) = waiting.pop_if(&mut size, is_correction) {
                     group.push(job);
                 }
-                Group::Cancels(group)
+                Group::Corrections(group)
             }
         })
     }
@@ -211,8 +200,8 @@ fn is_append(job: &Job) -> bool {
     matches!(job, Job::Append(_))
 }
 
-fn is_cancel(job: &Job) -> bool {
-    matches!(job, Job::Cancel(_))
+fn is_correction(job: &Job) -> bool {
+    matches!(job, Job::Correct(_))
 }
 
 impl Waiting {
@@ -237,8 +226,6 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use taximeter_kernel::id::{Id, Mode, Scope};
-    use taximeter_kernel::time::Timestamp;
 
     fn queue() -> Queue {
         Queue::new(Size { events: 10, bytes: 1_000 })
@@ -251,17 +238,9 @@ mod tests {
     }
 
     fn push_cancel(queue: &Queue) {
-        let scope = Scope { account: Id::parse("acct_1").unwrap(), mode: Mode::Test };
-        let cancel = Cancel {
-            scope,
-            event_name: "call".into(),
-            identifier: "a".into(),
-            customer: None,
-            now: Timestamp(7),
-            window_s: 13,
-        };
         let (answer, _) = oneshot::channel();
-        queue.cancel(CancelJob { cancel, answer }, Size { events: 1, bytes: 1 }).unwrap();
+        let job = CorrectJob { corrections: Vec::new(), answer };
+        queue.correct(job, Size { events: 1, bytes: 1 }).unwrap();
     }
 
     #[test]
@@ -290,7 +269,7 @@ mod tests {
         push_cancel(&queue);
         push(&queue, 1, 1).unwrap();
         assert!(matches!(queue.take(), Some(Group::Appends(jobs)) if jobs.len() == 2));
-        assert!(matches!(queue.take(), Some(Group::Cancels(jobs)) if jobs.len() == 2));
+        assert!(matches!(queue.take(), Some(Group::Corrections(jobs)) if jobs.len() == 2));
         assert!(matches!(queue.take(), Some(Group::Appends(jobs)) if jobs.len() == 1));
     }
 

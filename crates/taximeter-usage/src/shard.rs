@@ -6,31 +6,26 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::{self, JoinHandle};
 
-use taximeter_kernel::aggregate::{Total, Window};
 use taximeter_kernel::id::{Customer, Id, Scope};
-use taximeter_kernel::time::Period;
+use taximeter_kernel::time::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::EVENTS_PER_READ_MAX;
+use crate::batch::{Batch, EVENT_BYTES_MAX};
 use crate::commit::Committer;
 use crate::engine::Options;
 use crate::error::{AppendError, OpenError, ReadError};
-use crate::event::{Appended, Cancel, Cancelled, Event, EventQuery, Grain, NewEvent, Series};
+use crate::event::{Action, Appended, Corrected, Correction, Event};
 use crate::log::Log;
 use crate::log::disk::Disk;
 use crate::log::frame::{FrameBuffer, RECORD_LENGTH_BYTES_MAX};
-use crate::log::reader::LogReader;
-use crate::queue::{AppendJob, CancelJob, Outcome, Queue, Records, Size};
-use crate::record::put_event;
+use crate::query::{EventPage, EventQuery, UsageGroup, UsageQuery};
+use crate::queue::{AppendJob, CorrectJob, Queue, Size};
 use crate::state::State;
-
-/// The most bytes that one event takes up in the log.
-pub const EVENT_BYTES_MAX: usize = 64 * 1_024;
 
 pub(crate) struct Shard {
     queue: Arc<Queue>,
     state: Arc<RwLock<State>>,
-    log: Arc<LogReader>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -48,18 +43,18 @@ impl Shard {
         let limit = Size { events: options.queue_events_max, bytes: options.queue_bytes_max };
         let queue = Arc::new(Queue::new(limit));
         let state = Arc::new(RwLock::new(state));
-        let reader = log.reader();
         let committer = Committer {
             queue: Arc::clone(&queue),
             state: Arc::clone(&state),
             log,
             frame: FrameBuffer::default(),
+            series_max: options.series_max,
         };
         let thread = thread::Builder::new()
             .name("usage-commit".into())
             .spawn(move || committer.run())
             .map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
-        Ok(Self { queue, state, log: reader, thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue, state, thread: Mutex::new(Some(thread)) })
     }
 
     /// Whether it takes events.
@@ -67,94 +62,68 @@ impl Shard {
         self.queue.is_open()
     }
 
-    pub(crate) async fn append(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, AppendError> {
-        if events.is_empty() {
+    pub(crate) async fn append(&self, batch: Batch) -> Result<Vec<Appended>, AppendError> {
+        if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let mut records = Records::default();
-        let mut size = Size { events: events.len(), bytes: 0 };
-        for event in &events {
-            let bytes = records.push(|out| put_event(out, event));
-            if bytes > EVENT_BYTES_MAX {
-                return Err(AppendError::TooLarge);
-            }
-            size.bytes = size.bytes.saturating_add(bytes).saturating_add(RECORD_LENGTH_BYTES_MAX);
-        }
+        let Batch { events, records, .. } = batch;
+        let bytes = records.iter().map(|one| one.len().saturating_add(RECORD_LENGTH_BYTES_MAX));
+        let size = Size { events: events.len(), bytes: bytes.sum() };
         let (answer, answered) = oneshot::channel();
         self.queue.append(AppendJob { events, records, answer }, size)?;
-        let outcomes = answered.await.map_err(|_| AppendError::Stopped)?;
-        outcomes.into_iter().map(|outcome| self.answer(outcome)).collect()
-    }
-
-    fn answer(&self, outcome: Outcome) -> Result<Appended, AppendError> {
-        Ok(match outcome {
-            Outcome::Recorded(event) => Appended::Recorded(event),
-            Outcome::Replayed(seq) => {
-                Appended::Replayed(self.event_at(seq).map_err(AppendError::Read)?)
-            }
-            Outcome::RequestMismatch => Appended::RequestMismatch,
-            Outcome::DuplicateIdentifier => Appended::DuplicateIdentifier,
-            Outcome::Overflow => Appended::Overflow,
-        })
-    }
-
-    pub(crate) async fn cancel(&self, cancel: Cancel) -> Result<Cancelled, AppendError> {
-        // The record holds the account, the identifier and three numbers of at most 19 bytes.
-        let texts = cancel.identifier.len().saturating_add(cancel.scope.account.as_str().len());
-        let size = Size { events: 1, bytes: texts.saturating_add(64) };
-        if size.bytes > EVENT_BYTES_MAX {
-            return Err(AppendError::TooLarge);
-        }
-        let (answer, answered) = oneshot::channel();
-        self.queue.cancel(CancelJob { cancel, answer }, size)?;
         answered.await.map_err(|_| AppendError::Stopped)
     }
 
-    pub(crate) fn total(
+    pub(crate) async fn correct(
         &self,
-        series: &Series,
-        window: Option<Window>,
-        period: Period,
-    ) -> Result<Total, ReadError> {
-        self.state()?.total(series, window, period).map_err(|_| ReadError::Overflow)
-    }
-
-    pub(crate) fn totals(
-        &self,
-        series: &Series,
-        window: Option<Window>,
-        period: Period,
-        grain: Grain,
-    ) -> Result<Vec<(Period, Total)>, ReadError> {
-        self.state()?.totals(series, window, period, grain).map_err(|_| ReadError::Overflow)
-    }
-
-    pub(crate) fn events(&self, query: &EventQuery) -> Result<Vec<Event>, ReadError> {
-        let arrivals = self.state()?.arrivals(query, query.limit.min(EVENTS_PER_READ_MAX));
-        let seqs: Vec<u64> = arrivals.iter().map(|(seq, _)| *seq).collect();
-        let mut events = self.log.events(&seqs)?;
-        for (event, (_, cancelled)) in events.iter_mut().zip(arrivals) {
-            event.cancelled = cancelled;
+        corrections: Vec<Correction>,
+    ) -> Result<Vec<Corrected>, AppendError> {
+        let bytes = |correction: &Correction| match &correction.action {
+            Action::Cancel | Action::Restore => 1_024,
+            Action::Amend(amendment) => {
+                let payload = amendment.payload.iter();
+                let payload: usize = payload.map(|(k, v)| k.len().saturating_add(v.len())).sum();
+                let dimensions: usize = amendment.dimensions.iter().map(String::len).sum();
+                payload.saturating_add(dimensions).saturating_add(4_096)
+            }
+        };
+        if corrections.iter().any(|correction| bytes(correction) > EVENT_BYTES_MAX) {
+            return Err(AppendError::TooLarge);
         }
-        Ok(events)
+        let size = Size { events: corrections.len(), bytes: corrections.iter().map(bytes).sum() };
+        let (answer, answered) = oneshot::channel();
+        self.queue.correct(CorrectJob { corrections, answer }, size)?;
+        answered.await.map_err(|_| AppendError::Stopped)
     }
 
-    pub(crate) fn event_by_identifier(
+    pub(crate) fn usage(
+        &self,
+        query: &UsageQuery,
+        boundaries: &[Timestamp],
+    ) -> Result<Vec<UsageGroup>, ReadError> {
+        self.state()?.usage(query, boundaries).map_err(|_| ReadError::Overflow)
+    }
+
+    pub(crate) fn events(&self, query: &EventQuery) -> Result<EventPage, ReadError> {
+        Ok(self.state()?.events(query, query.limit.min(EVENTS_PER_READ_MAX)))
+    }
+
+    pub(crate) fn events_by_identifier(
         &self,
         scope: &Scope,
-        customer: &Id<Customer>,
+        customer: Option<&Id<Customer>>,
         identifier: &str,
-    ) -> Result<Option<Event>, ReadError> {
-        let seq = self.state()?.seq_of(scope, customer, identifier);
-        seq.map(|seq| self.event_at(seq)).transpose()
+    ) -> Result<Vec<Event>, ReadError> {
+        let state = self.state()?;
+        Ok(state.by_identifier(scope, customer, identifier).into_iter().cloned().collect())
     }
 
-    fn event_at(&self, seq: u64) -> Result<Event, ReadError> {
-        let mut events = self.log.events(&[seq])?;
-        // One place was asked for, so either it failed above or one event is here.
-        let mut event = events.pop().ok_or(ReadError::Stopped)?;
-        event.cancelled = self.state()?.is_cancelled(&event);
-        Ok(event)
+    pub(crate) fn event_at(&self, seq: u64) -> Result<Option<Event>, ReadError> {
+        Ok(self.state()?.event_at(seq).cloned())
+    }
+
+    pub(crate) fn position(&self) -> Result<u64, ReadError> {
+        Ok(self.state()?.next_seq().saturating_sub(1))
     }
 
     fn state(&self) -> Result<RwLockReadGuard<'_, State>, ReadError> {

@@ -7,7 +7,7 @@ use taximeter_kernel::invoice::settle;
 use taximeter_kernel::price::{Scheme, UsageType};
 use taximeter_kernel::rate::{Part, RatedLine, billable_quantity, rate};
 use taximeter_kernel::time::{Period, Timestamp};
-use taximeter_usage::Series;
+use taximeter_usage::{Series, UsageQuery};
 
 use super::issue::due_date;
 use super::{BillingReason, CustomerSnapshot, Invoice, Line, Status, too_large};
@@ -73,9 +73,9 @@ async fn quantity_of(
         meter: meter.id.clone(),
         customer: sub.customer.clone(),
     };
-    let total =
-        ctx.usage().total(&series, meter.event_time_window, period).map_err(Error::internal)?;
-    Ok(billable_quantity(total.value(meter.formula)))
+    let query = UsageQuery::of(series, meter.aggregation());
+    let usage = ctx.usage().usage_in(&query, period).map_err(Error::internal)?;
+    Ok(billable_quantity(usage.quantity))
 }
 
 /// The lines that an item puts on an invoice for `period`.

@@ -6,14 +6,15 @@
 mod summaries;
 mod wire;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use taximeter_kernel::aggregate::Formula;
+use taximeter_kernel::aggregate::{Formula, Measure};
 use taximeter_kernel::decimal::{Decimal, DecimalError};
 use taximeter_kernel::id::{Customer, Id, Kind as _};
 use taximeter_kernel::time::{DAY_S, Timestamp};
-use taximeter_usage::{AppendError, Appended, Event, NewEvent, RequestKey};
+use taximeter_usage::{AppendError, Appended, Batch, Event, NewEvent, RequestKey, Standing};
 
 use crate::catalog::{Counting, Presence};
 use crate::ctx::{Caller, Ctx, Services};
@@ -161,34 +162,63 @@ pub async fn record(
     let customer = customer(services, caller, now, &meter, named).await?;
     let identifier =
         input.identifier.map_or_else(|| random_identifier((services.entropy)()), Into::into);
-    let event = NewEvent {
-        scope: caller.scope.clone(),
-        meter: meter.id.clone(),
-        customer,
-        event_name,
-        identifier: identifier.clone(),
+    let payload: Vec<(Cow<'_, str>, Cow<'_, str>)> =
+        input.payload.0.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())).collect();
+    let new = NewEvent {
+        meter: &meter.id,
+        aggregation: meter.aggregation(),
+        event_name: &event_name,
+        customer: &customer,
+        identifier: &identifier,
         timestamp,
-        value,
-        payload: input.payload.0,
-        received: now,
+        measure: Measure::Number(value),
+        dimensions: &[],
+        payload: &payload,
         request: caller.idempotency_key.as_deref().map(|key| request_key(key, fingerprint)),
+        backfill: None,
     };
-    let outcome = services.usage.append(vec![event]).await.map_err(refused)?.into_iter().next();
+    let mut batch = Batch::new(caller.scope.clone(), now);
+    batch.push(&new).map_err(|_| Error::invalid("The event is too large."))?;
+    let outcome = services.usage.append(batch).await.map_err(refused)?.into_iter().next();
     match outcome {
-        Some(Appended::Recorded(event)) => Ok(Recorded { event, replayed: false }),
-        Some(Appended::Replayed(event)) => Ok(Recorded { event, replayed: true }),
+        Some(Appended::Recorded(seq)) => {
+            let event = recorded(seq, caller, now, &new);
+            Ok(Recorded { event, replayed: false })
+        }
+        Some(Appended::Replayed(event)) => Ok(Recorded { event: *event, replayed: true }),
         Some(Appended::RequestMismatch) => {
             Err(idempotency::mismatch(caller.idempotency_key.as_deref().unwrap_or("")))
         }
-        Some(Appended::DuplicateIdentifier) => {
+        Some(Appended::Duplicate(_)) => {
             Err(Error::invalid(format!("An event already exists with identifier {identifier}."))
                 .v2_code("duplicate_meter_event"))
         }
-        Some(Appended::Overflow) => Err(Error::invalid(
-            "The customer's total for this hour would be too large to count exactly.",
+        Some(Appended::TooManySeries) => Err(Error::invalid(
+            "The customer has too many combinations of dimension values for this meter.",
         )
-        .param(format!("payload[{}]", meter.value_key))),
+        .param("payload")),
         None => Err(Error::internal("the usage engine answered nothing")),
+    }
+}
+
+/// The event that was just recorded.
+fn recorded(seq: u64, caller: &Caller, now: Timestamp, new: &NewEvent<'_>) -> Event {
+    Event {
+        seq,
+        standing: Standing::Counts,
+        scope: caller.scope.clone(),
+        meter: new.meter.clone(),
+        aggregation: new.aggregation,
+        customer: new.customer.clone(),
+        event_name: new.event_name.to_owned(),
+        identifier: new.identifier.to_owned(),
+        timestamp: new.timestamp,
+        measure: new.measure,
+        dimensions: new.dimensions.iter().map(|&text| text.to_owned()).collect(),
+        payload: new.payload.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+        received: now,
+        request: new.request,
+        backfill: None,
     }
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use taximeter_kernel::aggregate::Total;
+use taximeter_kernel::aggregate::Usage;
 use taximeter_kernel::id::{Kind as _, MeterEventSummary};
 use taximeter_kernel::time::{DAY_S, HOUR_S, Period, Timestamp};
-use taximeter_usage::{Grain, ReadError, Series};
+use taximeter_usage::{Series, UsageQuery};
 
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
@@ -54,20 +54,31 @@ pub async fn summaries(ctx: &mut Ctx, id: &str, input: Summaries) -> Result<List
     let period = checked_period(&input)?;
     let series =
         Series { scope: ctx.scope().clone(), meter: meter.id.clone(), customer: customer.id };
-    let window = meter.event_time_window;
-    let read = |error: ReadError| Error::internal(error);
-    let mut totals = match input.value_grouping_window {
-        None => vec![(period, ctx.usage().total(&series, window, period).map_err(read)?)],
-        Some(grouping) => {
-            let grain = match grouping {
-                GroupingWindow::Day => Grain::Day,
-                GroupingWindow::Hour => Grain::Hour,
-            };
-            ctx.usage().totals(&series, window, period, grain).map_err(read)?
-        }
+    let query = UsageQuery::of(series.clone(), meter.aggregation());
+    let boundaries = boundaries(period, input.value_grouping_window);
+    let groups = ctx.usage().usage(&query, &boundaries).map_err(Error::internal)?;
+    let usage = groups.into_iter().flat_map(|group| group.usage);
+    let spans = boundaries.windows(2).map(|pair| Period { start: pair[0], end: pair[1] });
+    let whole = input.value_grouping_window.is_none();
+    let counts = |(_, usage): &(Period, Usage)| {
+        whole || usage.events > 0 || !usage.quantity.is_zero()
     };
+    let mut totals: Vec<(Period, Usage)> = spans.zip(usage).filter(counts).collect();
     totals.reverse();
     page(&meter, &series, &totals, &input)
+}
+
+/// Where the buckets of an aligned period begin and end.
+fn boundaries(period: Period, grouping: Option<GroupingWindow>) -> Vec<Timestamp> {
+    let step_s = match grouping {
+        None => return vec![period.start, period.end],
+        Some(GroupingWindow::Hour) => HOUR_S,
+        Some(GroupingWindow::Day) => DAY_S,
+    };
+    let starts = std::iter::successors(Some(period.start), |at| {
+        Some(Timestamp(at.0.saturating_add(step_s))).filter(|next| *next <= period.end)
+    });
+    starts.collect()
 }
 
 fn checked_period(input: &Summaries) -> Result<Period> {
@@ -101,12 +112,12 @@ fn checked_period(input: &Summaries) -> Result<Period> {
 fn page(
     meter: &Meter,
     series: &Series,
-    totals: &[(Period, Total)],
+    totals: &[(Period, Usage)],
     input: &Summaries,
 ) -> Result<List> {
     let page = input.page()?;
     let rows: Vec<Value> =
-        totals.iter().map(|(period, total)| wire(meter, series, *period, total)).collect();
+        totals.iter().map(|(period, usage)| wire(meter, series, *period, usage)).collect();
     let slice = page.cut_from(rows, MeterEventSummary::NOUN, id_of)?;
     Ok(List {
         url: format!("/v1/billing/meters/{}/event_summaries", meter.id),
@@ -121,14 +132,14 @@ fn id_of(summary: &Value) -> &str {
 
 /// The object `billing.meter_event_summary`. Its id is made of what it is the total of, so that it
 /// is the same in every read.
-fn wire(meter: &Meter, series: &Series, period: Period, total: &Total) -> Value {
+fn wire(meter: &Meter, series: &Series, period: Period, usage: &Usage) -> Value {
     let named = format!("{}/{}/{}/{}", meter.id, series.customer, period.start.0, period.end.0);
     let hash = Sha256::digest(named.as_bytes());
     let random: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     json!({
         "id": format!("{}_{random}", MeterEventSummary::PREFIX),
         "object": "billing.meter_event_summary",
-        "aggregated_value": json_number(total.value(meter.formula)),
+        "aggregated_value": json_number(usage.quantity),
         "end_time": period.end.0,
         "livemode": meter.livemode,
         "meter": meter.id.as_str(),

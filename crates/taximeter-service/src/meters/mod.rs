@@ -6,7 +6,7 @@ mod wire;
 use std::sync::Arc;
 
 use taximeter_db::{Arg, Cells, DbError, Row};
-use taximeter_kernel::aggregate::{Formula, Window};
+use taximeter_kernel::aggregate::{Aggregation, Formula, Window};
 use taximeter_kernel::id::{Id, Kind as _, Meter as MeterKind};
 use taximeter_kernel::time::Timestamp;
 
@@ -22,7 +22,17 @@ pub const CUSTOMER_KEY_DEFAULT: &str = "stripe_customer_id";
 /// The payload key that holds the value, unless the meter says otherwise.
 pub const VALUE_KEY_DEFAULT: &str = "value";
 
-crate::choice! { for Formula { Count = "count", Last = "last", Sum = "sum" } }
+crate::choice! {
+    /// The word that names a formula.
+    pub enum FormulaWord {
+        /// The number of events.
+        Count = "count",
+        /// The value of the latest event.
+        Last = "last",
+        /// The values added up.
+        Sum = "sum",
+    }
+}
 crate::choice! { for Window { Day = "day", Hour = "hour" } }
 
 crate::choice! {
@@ -47,7 +57,7 @@ crate::params! {
     /// The `default_aggregation` of a meter.
     pub struct DefaultAggregation {
         /// How events become a quantity.
-        pub formula: Formula,
+        pub formula: FormulaWord,
     }
 }
 
@@ -137,6 +147,22 @@ pub struct Meter {
     pub updated: Timestamp,
 }
 
+const fn formula(word: FormulaWord) -> Formula {
+    match word {
+        FormulaWord::Count => Formula::Count,
+        FormulaWord::Last => Formula::Last,
+        FormulaWord::Sum => Formula::Sum,
+    }
+}
+
+impl Meter {
+    /// How the usage engine adds up its events.
+    #[must_use]
+    pub const fn aggregation(&self) -> Aggregation {
+        Aggregation { formula: self.formula, window: self.event_time_window }
+    }
+}
+
 impl Row for Meter {
     fn read(cells: &Cells<'_>) -> Result<Self, DbError> {
         Ok(Self {
@@ -144,7 +170,7 @@ impl Row for Meter {
             livemode: cells.get("livemode")?,
             display_name: cells.get("display_name")?,
             event_name: cells.get("event_name")?,
-            formula: word(cells, "formula")?,
+            formula: formula(word(cells, "formula")?),
             customer_key: cells.get("customer_key")?,
             value_key: cells.get("value_key")?,
             event_time_window: optional_word(cells, "event_time_window")?,
@@ -166,7 +192,7 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Meter> {
         livemode: ctx.scope().mode.is_live(),
         display_name: input.display_name.into(),
         event_name: input.event_name.into(),
-        formula: input.default_aggregation.formula,
+        formula: formula(input.default_aggregation.formula),
         customer_key: input
             .customer_mapping
             .map_or_else(|| CUSTOMER_KEY_DEFAULT.to_owned(), |m| m.event_payload_key.into()),

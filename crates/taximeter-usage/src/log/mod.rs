@@ -2,7 +2,6 @@
 
 pub(crate) mod disk;
 pub(crate) mod frame;
-pub(crate) mod reader;
 pub(crate) mod recover;
 pub(crate) mod segment;
 
@@ -14,7 +13,6 @@ use std::sync::Arc;
 use crate::error::OpenError;
 use disk::Disk;
 use frame::{FRAME_HEADER_BYTES, FrameBuffer, FrameKind};
-use reader::{FramePlace, LogReader};
 use recover::{Apply, Recovered, recover};
 use segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 
@@ -23,7 +21,6 @@ use segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 pub(crate) struct Log {
     dir: PathBuf,
     disk: Arc<dyn Disk>,
-    reader: Arc<LogReader>,
     segment_bytes: u64,
     active: Active,
     next_seq: u64,
@@ -53,8 +50,7 @@ impl Log {
     ) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Io { path: dir.to_owned(), source };
         create_dir(dir, disk.as_ref()).map_err(failed)?;
-        let reader = Arc::new(LogReader::new(dir.to_owned()));
-        let recovered = recover(dir, &reader, disk.as_ref(), apply)?;
+        let recovered = recover(dir, disk.as_ref(), apply)?;
         let active = match recovered.segment {
             Some(number) => Active::open(dir, number, recovered, segment_bytes, disk.as_ref()),
             None => {
@@ -64,31 +60,19 @@ impl Log {
         };
         let Recovered { next_seq, marked, .. } = recovered;
         let dir = dir.to_owned();
-        let mut log = Self {
-            reader,
-            segment_bytes,
-            active: active.map_err(failed)?,
-            next_seq,
-            marked,
-            disk,
-            dir,
-        };
+        let mut log =
+            Self { segment_bytes, active: active.map_err(failed)?, next_seq, marked, disk, dir };
         log.mark().map_err(|source| OpenError::Io { path: log.dir.clone(), source })?;
         Ok(log)
-    }
-
-    pub(crate) fn reader(&self) -> Arc<LogReader> {
-        Arc::clone(&self.reader)
     }
 
     /// Writes the records in `buffer` as the next frame and returns once they are durable. After an
     /// error nobody knows what the disk holds: the log must not be written to again.
     pub(crate) fn append(&mut self, buffer: &mut FrameBuffer) -> io::Result<()> {
         let first_seq = self.next_seq;
-        let place = self.write(buffer, FrameKind::Records)?;
+        self.write(buffer, FrameKind::Records)?;
         self.next_seq = first_seq.saturating_add(buffer.records().into());
         self.marked = false;
-        self.reader.publish(place);
         Ok(())
     }
 
@@ -103,7 +87,7 @@ impl Log {
         Ok(())
     }
 
-    fn write(&mut self, buffer: &mut FrameBuffer, kind: FrameKind) -> io::Result<FramePlace> {
+    fn write(&mut self, buffer: &mut FrameBuffer, kind: FrameKind) -> io::Result<()> {
         let first_seq = self.next_seq;
         let frame = buffer
             .finish(kind, first_seq)
@@ -117,9 +101,8 @@ impl Log {
         let active = &mut self.active;
         self.disk.write_all_at(&active.file, frame, active.end)?;
         self.disk.sync_data(&active.file)?;
-        let place = FramePlace { first_seq, segment: active.number, bytes, offset: active.end };
         active.end = active.end.saturating_add(bytes.into());
-        Ok(place)
+        Ok(())
     }
 
     /// Seals the active segment and begins one that has room for a frame of `frame_bytes`.

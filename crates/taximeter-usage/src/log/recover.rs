@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use crate::error::OpenError;
 use crate::log::disk::Disk;
 use crate::log::frame::{Frame, FrameFault, FrameKind};
-use crate::log::reader::{FramePlace, LogReader};
 use crate::log::segment::{self, HeaderFault, SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::record::Record;
 
@@ -31,10 +30,9 @@ pub(crate) struct Recovered {
     pub(crate) marked: bool,
 }
 
-/// Reads every segment in `dir`, gives each record to `apply` and each frame to `reader`.
+/// Reads every segment in `dir` and gives each record to `apply`.
 pub(crate) fn recover(
     dir: &Path,
-    reader: &LogReader,
     disk: &dyn Disk,
     apply: &mut Apply<'_>,
 ) -> Result<Recovered, OpenError> {
@@ -51,7 +49,7 @@ pub(crate) fn recover(
         let segment = Segment { path, bytes };
         so_far.segment = Some(*number);
         segment.check_header(*number, so_far.next_seq)?;
-        let cut = segment.frames(&mut so_far, reader, apply)?;
+        let cut = segment.frames(&mut so_far, apply)?;
         let Some((offset, what)) = cut else { continue };
         segment.cut(numbers.last() == Some(number), so_far, offset, what, disk)?;
     }
@@ -89,7 +87,6 @@ impl Segment {
     fn frames(
         &self,
         so_far: &mut Recovered,
-        reader: &LogReader,
         apply: &mut Apply<'_>,
     ) -> Result<Option<(usize, &'static str)>, OpenError> {
         let mut offset = SEGMENT_HEADER_BYTES;
@@ -110,14 +107,8 @@ impl Segment {
             if frame.first_seq != so_far.next_seq {
                 return Err(self.damaged(offset, "frame does not follow the one before it"));
             }
-            let segment = so_far.segment.unwrap_or_default();
             self.apply_frame(&frame, offset, so_far, apply)?;
             so_far.marked = frame.kind == FrameKind::Mark;
-            if frame.kind == FrameKind::Records {
-                let bytes = u32::try_from(frame.bytes).unwrap_or(u32::MAX);
-                let first_seq = frame.first_seq;
-                reader.publish(FramePlace { first_seq, segment, bytes, offset: wide(offset) });
-            }
             offset = offset.saturating_add(frame.bytes);
         }
     }

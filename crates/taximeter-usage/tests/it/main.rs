@@ -9,6 +9,10 @@ mod model;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
+mod peers;
+#[cfg(test)]
 mod recovery;
+#[cfg(test)]
+mod settings;
 #[cfg(test)]
 mod support;

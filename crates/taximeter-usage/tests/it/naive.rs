@@ -1,158 +1,255 @@
-//! The engine as plainly as it can be said: one list of events, searched anew for every question.
+//! The engine as plainly as it can be said: a journal, read from its beginning for every question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use taximeter_kernel::aggregate::{Latest, Total, Window};
+use taximeter_kernel::aggregate::{Counted, usage_of};
 use taximeter_kernel::id::{Customer, Id, Scope};
 use taximeter_kernel::time::{Period, Timestamp};
 use taximeter_usage::{
-    Appended, Cancel, Cancelled, Event, EventQuery, Grain, NewEvent, REQUEST_KEY_KEPT_S, Series,
+    Action, Appended, Corrected, Correction, Event, EventQuery, Order, REQUEST_KEY_KEPT_S,
+    Standing, UsageGroup, UsageQuery,
 };
 
-#[derive(Default)]
+use crate::support::Sent;
+
+/// What happened; its place in the order is its place in the journal, from 1.
+enum Entry {
+    Arrived(Event),
+    Cancelled { of: u64 },
+    Restored { of: u64 },
+    /// The version at `of` gave way to this one.
+    Amended { of: u64, by: Event },
+}
+
 pub(crate) struct Naive {
-    pub(crate) events: Vec<Event>,
-    next_seq: u64,
+    journal: Vec<Entry>,
+    series_max: usize,
 }
 
-fn recorded(seq: u64, new: NewEvent) -> Event {
-    Event {
-        seq,
-        cancelled: false,
-        scope: new.scope,
-        meter: new.meter,
-        customer: new.customer,
-        event_name: new.event_name,
-        identifier: new.identifier,
-        timestamp: new.timestamp,
-        value: new.value,
-        payload: new.payload,
-        received: new.received,
-        request: new.request,
-    }
+fn place(at: usize) -> u64 {
+    u64::try_from(at).unwrap() + 1
 }
 
-fn is_of(event: &Event, series: &Series) -> bool {
-    event.scope == series.scope && event.meter == series.meter && event.customer == series.customer
+fn at(seq: u64) -> usize {
+    usize::try_from(seq).unwrap() - 1
 }
 
 impl Naive {
-    fn next_seq(&mut self) -> u64 {
-        self.next_seq += 1;
-        self.next_seq
+    pub(crate) fn new(series_max: usize) -> Self {
+        Self { journal: Vec::new(), series_max }
     }
 
-    pub(crate) fn append(&mut self, new: NewEvent) -> Appended {
-        if let Some(request) = new.request {
+    pub(crate) fn position(&self) -> u64 {
+        u64::try_from(self.journal.len()).unwrap()
+    }
+
+    /// Every version of every event, in the order of arrival, as things stood at `as_of`.
+    pub(crate) fn versions(&self, as_of: u64) -> Vec<(&Event, Standing)> {
+        let upto = self.journal.len().min(usize::try_from(as_of).unwrap_or(usize::MAX));
+        let journal = &self.journal[..upto];
+        let mut standings = vec![Standing::Counts; journal.len()];
+        for entry in journal {
+            match entry {
+                Entry::Arrived(_) => {}
+                Entry::Cancelled { of } => standings[at(*of)] = Standing::Cancelled,
+                Entry::Restored { of } => standings[at(*of)] = Standing::Counts,
+                Entry::Amended { of, .. } => standings[at(*of)] = Standing::Amended,
+            }
+        }
+        let events = journal.iter().zip(standings).filter_map(|(entry, standing)| match entry {
+            Entry::Arrived(event) | Entry::Amended { by: event, .. } => Some((event, standing)),
+            Entry::Cancelled { .. } | Entry::Restored { .. } => None,
+        });
+        events.collect()
+    }
+
+    fn now(&self) -> Vec<(&Event, Standing)> {
+        self.versions(self.position())
+    }
+
+    fn with_standing((event, standing): (&Event, Standing)) -> Event {
+        Event { standing, ..event.clone() }
+    }
+
+    /// The version that stands today for what arrived as `first`: its standing is never `Amended`.
+    fn current(&self, first: &Event) -> Event {
+        let mut seq = first.seq;
+        for (entry, by_seq) in self.journal.iter().zip(1..) {
+            if matches!(entry, Entry::Amended { of, .. } if *of == seq) {
+                seq = by_seq;
+            }
+        }
+        self.event_at(seq).expect("a version is an event")
+    }
+
+    fn arrived(&self) -> impl DoubleEndedIterator<Item = &Event> {
+        self.journal.iter().filter_map(|entry| match entry {
+            Entry::Arrived(event) => Some(event),
+            Entry::Cancelled { .. } | Entry::Restored { .. } | Entry::Amended { .. } => None,
+        })
+    }
+
+    pub(crate) fn append(&mut self, sent: &Sent) -> Appended {
+        if let Some(request) = sent.request {
             // Found from the newest, because a key that was forgotten may be used again.
-            let first = self.events.iter().rev().find(|event| {
-                event.scope == new.scope
-                    && event.request.is_some_and(|other| other.key == request.key)
+            let first = self.arrived().rev().find(|event| {
+                event.request.is_some_and(|other| other.key == request.key)
+                    && event.scope == sent.scope
             });
-            let since_s = |first: &Event| new.received.0 - first.received.0;
+            let since_s = |first: &Event| sent.received.0 - first.received.0;
             if let Some(first) = first.filter(|first| since_s(first) <= REQUEST_KEY_KEPT_S) {
                 let same = first.request == Some(request);
                 return if same {
-                    Appended::Replayed(first.clone())
+                    Appended::Replayed(Box::new(self.current(first)))
                 } else {
                     Appended::RequestMismatch
                 };
             }
         }
-        if self.event_by_identifier(&new.scope, &new.customer, &new.identifier).is_some() {
-            return Appended::DuplicateIdentifier;
-        }
-        let event = recorded(self.next_seq(), new);
-        self.events.push(event.clone());
-        Appended::Recorded(event)
-    }
-
-    pub(crate) fn cancel(&mut self, order: &Cancel) -> Cancelled {
-        let mut meant = self.events.iter_mut().filter(|event| {
-            event.scope == order.scope
-                && event.identifier == order.identifier
-                && event.event_name == order.event_name
-                && order.customer.as_ref().is_none_or(|customer| event.customer == *customer)
+        let first = self.arrived().find(|event| {
+            event.identifier == sent.identifier
+                && event.customer == sent.customer
+                && event.scope == sent.scope
         });
-        let Some(event) = meant.next() else { return Cancelled::NotFound };
-        if meant.next().is_some() {
-            return Cancelled::Ambiguous;
+        if let Some(first) = first {
+            return Appended::Duplicate(self.current(first).seq);
         }
-        if event.cancelled {
-            return Cancelled::AlreadyCancelled;
+        let event = sent.recorded(place(self.journal.len()));
+        if self.is_one_too_many(&event) {
+            return Appended::TooManySeries;
         }
-        if order.now.0 - event.received.0 > order.window_s {
-            return Cancelled::TooOld;
-        }
-        event.cancelled = true;
-        self.next_seq();
-        Cancelled::Cancelled
+        self.journal.push(Entry::Arrived(event));
+        Appended::Recorded(self.position())
     }
 
-    fn counting(&self, series: &Series, window: Option<Window>, of: Period) -> Vec<&Event> {
-        let all = self.events.iter().filter(|event| is_of(event, series) && !event.cancelled);
-        let survivors: Vec<&Event> = match window {
-            None => all.collect(),
-            Some(window) => {
-                let bucket = |event: &Event| event.timestamp.0.div_euclid(window.length_s());
-                // A later arrival takes the place of an earlier one.
-                let by_bucket: BTreeMap<i64, &Event> = all.map(|one| (bucket(one), one)).collect();
-                by_bucket.into_values().collect()
+    /// Whether the event has a combination of dimension values beyond those that its customer may
+    /// have for its meter. What was cancelled or amended took its place all the same.
+    fn is_one_too_many(&self, new: &Event) -> bool {
+        let versions = self.now();
+        let of_series = versions.iter().map(|(event, _)| event).filter(|event| {
+            event.meter == new.meter && event.customer == new.customer && event.scope == new.scope
+        });
+        let known: BTreeSet<_> = of_series
+            .map(|event| &event.dimensions)
+            .filter(|dimensions| !dimensions.is_empty())
+            .collect();
+        !new.dimensions.is_empty()
+            && !known.contains(&new.dimensions)
+            && known.len() >= self.series_max
+    }
+
+    pub(crate) fn correct(&mut self, order: &Correction) -> Corrected {
+        let found = self.by_identifier(&order.scope, order.customer.as_ref(), &order.identifier);
+        let found: Vec<Event> =
+            found.into_iter().filter(|event| event.event_name == order.event_name).collect();
+        let event = match &found[..] {
+            [] => return Corrected::NotFound,
+            [event] => event,
+            [_, _, ..] => return Corrected::Ambiguous,
+        };
+        if order.window_s.is_some_and(|window_s| order.now.0 - event.received.0 > window_s) {
+            return Corrected::TooOld;
+        }
+        let of = event.seq;
+        let entry = match (event.standing, &order.action) {
+            (Standing::Counts, Action::Cancel) => Entry::Cancelled { of },
+            (Standing::Cancelled, Action::Restore) => Entry::Restored { of },
+            (Standing::Counts, Action::Amend(amendment)) => {
+                let by = Event {
+                    seq: self.position() + 1,
+                    timestamp: amendment.timestamp,
+                    measure: amendment.measure,
+                    dimensions: amendment.dimensions.clone(),
+                    payload: amendment.payload.clone(),
+                    ..event.clone()
+                };
+                if self.is_one_too_many(&by) {
+                    return Corrected::TooManySeries;
+                }
+                Entry::Amended { of, by }
             }
+            (Standing::Counts, Action::Restore)
+            | (Standing::Cancelled, Action::Cancel | Action::Amend(_)) => {
+                return Corrected::NothingToDo;
+            }
+            (Standing::Amended, _) => unreachable!("found by its identifier"),
         };
-        survivors.into_iter().filter(|event| of.contains(event.timestamp)).collect()
+        self.journal.push(entry);
+        Corrected::Done(self.position())
     }
 
-    pub(crate) fn total(&self, series: &Series, window: Option<Window>, of: Period) -> Total {
-        let mut total = Total::EMPTY;
-        for event in self.counting(series, window, of) {
-            let Event { timestamp, seq, value, .. } = *event;
-            total.add(Latest { timestamp, seq, value }).unwrap();
-        }
-        total
-    }
-
-    pub(crate) fn totals(
-        &self,
-        series: &Series,
-        window: Option<Window>,
-        of: Period,
-        grain: Grain,
-    ) -> Vec<(Period, Total)> {
-        let length_s = match grain {
-            Grain::Hour => 3_600,
-            Grain::Day => 86_400,
-        };
-        let mut buckets: BTreeMap<i64, Total> = BTreeMap::new();
-        for event in self.counting(series, window, of) {
-            let Event { timestamp, seq, value, .. } = *event;
-            let bucket = buckets.entry(timestamp.0.div_euclid(length_s)).or_default();
-            bucket.add(Latest { timestamp, seq, value }).unwrap();
-        }
-        let whole = |bucket: i64| Period {
-            start: of.start.max(Timestamp(bucket * length_s)),
-            end: of.end.min(Timestamp((bucket + 1) * length_s)),
-        };
-        buckets.into_iter().map(|(bucket, total)| (whole(bucket), total)).collect()
-    }
-
-    pub(crate) fn events(&self, query: &EventQuery) -> Vec<Event> {
-        let found = self.events.iter().filter(|event| {
-            is_of(event, &query.series)
-                && query.period.contains(event.timestamp)
-                && event.seq > query.after
-        });
-        found.take(query.limit).cloned().collect()
-    }
-
-    pub(crate) fn event_by_identifier(
+    pub(crate) fn by_identifier(
         &self,
         scope: &Scope,
-        customer: &Id<Customer>,
+        customer: Option<&Id<Customer>>,
         identifier: &str,
-    ) -> Option<&Event> {
-        self.events.iter().find(|event| {
-            event.scope == *scope && event.customer == *customer && event.identifier == identifier
-        })
+    ) -> Vec<Event> {
+        let found = self.now().into_iter().filter(|(event, standing)| {
+            *standing != Standing::Amended
+                && event.identifier == identifier
+                && event.scope == *scope
+                && customer.is_none_or(|customer| event.customer == *customer)
+        });
+        found.map(Self::with_standing).collect()
+    }
+
+    pub(crate) fn event_at(&self, seq: u64) -> Option<Event> {
+        let found = self.now().into_iter().find(|(event, _)| event.seq == seq);
+        found.map(Self::with_standing)
+    }
+
+    /// All events that `query` asks for, whatever its limit.
+    pub(crate) fn events(&self, query: &EventQuery) -> Vec<Event> {
+        let mut found: Vec<(&Event, Standing)> = self.now();
+        if query.order == Order::Newest {
+            found.reverse();
+        }
+        let found = found.into_iter().filter(|(event, _)| {
+            query.customer.as_ref().is_none_or(|customer| event.customer == *customer)
+                && query.meter.as_ref().is_none_or(|meter| event.meter == *meter)
+                && event.scope == query.scope
+                && query.period.is_none_or(|period| period.contains(event.timestamp))
+                && query.after.is_none_or(|after| is_beyond(event.seq, after, query.order))
+        });
+        found.map(Self::with_standing).collect()
+    }
+
+    /// Without the groups that never counted anything between the boundaries.
+    pub(crate) fn usage(&self, query: &UsageQuery, boundaries: &[Timestamp]) -> Vec<UsageGroup> {
+        let mut groups: BTreeMap<Vec<String>, Vec<Counted>> = BTreeMap::new();
+        for (event, standing) in self.versions(query.as_of.unwrap_or(u64::MAX)) {
+            let is_of_series = event.meter == query.series.meter
+                && event.customer == query.series.customer
+                && event.scope == query.series.scope;
+            let is_wanted = || {
+                let mut filters = query.filters.iter();
+                filters.all(|filter| filter.values.contains(&event.dimensions[filter.dimension]))
+            };
+            if is_of_series && standing == Standing::Counts && is_wanted() {
+                let values = query.group_by.iter().map(|by| event.dimensions[*by].clone());
+                let Event { seq, timestamp, measure, .. } = *event;
+                groups.entry(values.collect()).or_default().push(Counted { seq, timestamp, measure });
+            }
+        }
+        if query.group_by.is_empty() {
+            groups.entry(Vec::new()).or_default();
+        }
+        let spans = boundaries.windows(2).map(|ends| Period { start: ends[0], end: ends[1] });
+        let spans: Vec<Period> = spans.collect();
+        let groups = groups.into_iter().map(|(dimensions, events)| UsageGroup {
+            dimensions,
+            usage: spans
+                .iter()
+                .map(|span| usage_of(query.aggregation, *span, &events).unwrap())
+                .collect(),
+        });
+        groups.collect()
+    }
+}
+
+pub(crate) fn is_beyond(seq: u64, after: u64, order: Order) -> bool {
+    match order {
+        Order::Newest => seq < after,
+        Order::Oldest => seq > after,
     }
 }
