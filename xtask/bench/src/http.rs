@@ -26,17 +26,26 @@ const REPETITIONS_MAX: usize = 20;
 /// What is put under load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Subject {
+    /// Reads the body and answers a text.
     Bare,
+    /// Parses the form and answers what Taximeter does.
+    Parsing,
     Taximeter(Keyed),
 }
 
-const SUBJECTS: [Subject; 3] =
-    [Subject::Bare, Subject::Taximeter(Keyed::No), Subject::Taximeter(Keyed::Yes)];
+/// The two floors first: the others are compared with them.
+const SUBJECTS: [Subject; 4] = [
+    Subject::Bare,
+    Subject::Parsing,
+    Subject::Taximeter(Keyed::No),
+    Subject::Taximeter(Keyed::Yes),
+];
 
 impl Subject {
     const fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare axum",
+            Self::Parsing => "bare axum, parsing",
             Self::Taximeter(Keyed::No) => "Taximeter",
             Self::Taximeter(Keyed::Yes) => "Taximeter, Idempotency-Key",
         }
@@ -63,6 +72,7 @@ struct Usage {
 /// Everything that runs while it is measured.
 struct Bench {
     bare: Server,
+    parsing: Server,
     taximeter: Server,
     meter: String,
     customers: Arc<[String]>,
@@ -127,14 +137,22 @@ impl Bench {
         let bytes = api::answer_bytes(taximeter.address, &customers[0])?;
         let mut sent = vec![0; customers.len()];
         sent[0] = 1;
-        let mut command = Command::new(this);
+        let mut command = Command::new(&this);
         command.arg("bare").arg(bytes.to_string());
         let bare = Server::start(&mut command, &directory.join("bare.log"))?;
+        let mut command = Command::new(this);
+        let parsing = Server::start(command.arg("parsing"), &directory.join("parsing.log"))?;
+        // What it answers must be as long as the real answer, or it is no measure.
+        let parsed = api::answer_bytes(parsing.address, &customers[0])?;
+        if parsed != bytes {
+            return Err(format!("the bare server answers {parsed} bytes and Taximeter {bytes}"));
+        }
         // One thread for the load: the servers need the rest.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| error.to_string())?;
         Ok(Self {
             bare,
+            parsing,
             taximeter,
             meter,
             customers: customers.into(),
@@ -156,12 +174,12 @@ impl Bench {
     }
 
     fn measure(&mut self, subject: Subject, connections: usize) -> Result<Sample, String> {
-        let (server, keyed) = match subject {
-            Subject::Bare => (&self.bare, Keyed::No),
-            Subject::Taximeter(keyed) => (&self.taximeter, keyed),
+        let keyed = match subject {
+            Subject::Bare | Subject::Parsing => Keyed::No,
+            Subject::Taximeter(keyed) => keyed,
         };
         let load = Load {
-            address: server.address,
+            address: self.server(subject).address,
             connections,
             duration: DURATION,
             keyed,
@@ -178,7 +196,7 @@ impl Bench {
             .map_or(1, |it| u64::try_from(it.get()).unwrap_or(1));
         // The processor time of the warm-up is in it, so its requests are too.
         let requests: u64 = outcome.sent.iter().sum();
-        if subject != Subject::Bare {
+        if let Subject::Taximeter(_) = subject {
             for (sum, count) in self.sent.iter_mut().zip(&outcome.sent) {
                 *sum += count;
             }
@@ -192,15 +210,19 @@ impl Bench {
 
     /// The processor time used so far.
     fn usage(&self, subject: Subject) -> Result<Usage, String> {
-        let server = match subject {
-            Subject::Bare => &self.bare,
-            Subject::Taximeter(_) => &self.taximeter,
-        };
         Ok(Usage {
-            server_us: server.cpu_us()?,
+            server_us: self.server(subject).cpu_us()?,
             load_us: machine::cpu_us("self")?,
             all_us: machine::all_cpu_us()?,
         })
+    }
+
+    const fn server(&self, subject: Subject) -> &Server {
+        match subject {
+            Subject::Bare => &self.bare,
+            Subject::Parsing => &self.parsing,
+            Subject::Taximeter(_) => &self.taximeter,
+        }
     }
 
     /// Holds the totals against what was sent, and stops the server.
@@ -221,7 +243,7 @@ impl Bench {
 fn print(samples: &[Vec<Vec<Sample>>], disks: &[Figures]) {
     println!(
         "| connections | server | requests/s | lowest to highest | p50 µs | p99 µs | server CPU \
-         µs/request | of bare |\n|--:|---|--:|--:|--:|--:|--:|--:|"
+         µs/request | of bare | of bare, parsing |\n|--:|---|--:|--:|--:|--:|--:|--:|--:|"
     );
     for (connections, rounds) in CONNECTIONS.iter().zip(samples) {
         for (place, subject) in SUBJECTS.into_iter().enumerate() {
@@ -229,11 +251,14 @@ fn print(samples: &[Vec<Vec<Sample>>], disks: &[Figures]) {
             let rates = || of(|sample| sample.figures.per_second);
             let cpu_tenth_us = median(of(|sample| sample.cpu_tenth_us));
             // In one round both were disturbed alike, so it is the ratios that are comparable.
-            let per_mille = median(rounds.iter().map(|row| {
-                row[place].figures.per_second * 1_000 / row[0].figures.per_second.max(1)
-            }));
+            let per_mille = |floor: usize| {
+                median(rounds.iter().map(|row| {
+                    row[place].figures.per_second * 1_000 / row[floor].figures.per_second.max(1)
+                }))
+            };
+            let (of_bare, of_parsing) = (per_mille(0), per_mille(1));
             println!(
-                "| {connections} | {} | {} | {} to {} | {} | {} | {}.{} | {}.{} % |",
+                "| {connections} | {} | {} | {} to {} | {} | {} | {}.{} | {}.{} % | {}.{} % |",
                 subject.name(),
                 median(rates()),
                 rates().min().unwrap_or(0),
@@ -242,8 +267,10 @@ fn print(samples: &[Vec<Vec<Sample>>], disks: &[Figures]) {
                 median(of(|sample| sample.figures.p99_us)),
                 cpu_tenth_us / 10,
                 cpu_tenth_us % 10,
-                per_mille / 10,
-                per_mille % 10,
+                of_bare / 10,
+                of_bare % 10,
+                of_parsing / 10,
+                of_parsing % 10,
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Measures the server over HTTP, beside a server that does nothing and beside the disk.
+//! Measures the server over HTTP, beside servers that do nothing and beside the disk.
 //!
 //! Started by `cargo xtask bench`, which builds what is measured. What is measured, and how to read
 //! it, is in `docs/performance.md`.
@@ -19,6 +19,7 @@ mod server;
 const USAGE: &str = "\
 taximeter-bench http DIRECTORY [OPTION OF SERVER]...
 taximeter-bench bare BYTES
+taximeter-bench parsing
 ";
 
 fn main() -> ExitCode {
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["http", directory, options @ ..] => http::run(Path::new(directory), options),
         ["bare", bytes] => bare::serve(bytes),
+        ["parsing"] => bare::serve_parsing(),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {
