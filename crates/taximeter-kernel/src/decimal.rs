@@ -253,7 +253,11 @@ fn product(factors: &[i128]) -> Option<BigInt> {
 
 /// `numerator ÷ denominator` made whole; nothing when the denominator is 0. The one place where a
 /// fraction is dropped.
-fn quotient(numerator: &BigInt, denominator: &BigInt, rounding: Rounding) -> Option<BigInt> {
+pub(crate) fn quotient(
+    numerator: &BigInt,
+    denominator: &BigInt,
+    rounding: Rounding,
+) -> Option<BigInt> {
     let towards_zero = numerator.checked_div(denominator)?;
     let rest = numerator.checked_sub(&towards_zero.checked_mul(denominator)?)?;
     if rest == BigInt::ZERO {
