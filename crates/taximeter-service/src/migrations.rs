@@ -13,4 +13,5 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0005_subscriptions.sql"),
     },
     Migration { name: "0006_invoices", sql: include_str!("../migrations/0006_invoices.sql") },
+    Migration { name: "0007_meters", sql: include_str!("../migrations/0007_meters.sql") },
 ];

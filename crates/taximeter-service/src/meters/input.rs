@@ -3,7 +3,7 @@
 use taximeter_kernel::aggregate::{Formula, Percentile, Window};
 use taximeter_kernel::time::{DAY_S, HOUR_S};
 
-use super::Status;
+use super::{Status, VALUE_KEY_DEFAULT};
 use crate::error::{Error, Result};
 use crate::params::Text;
 
@@ -196,6 +196,8 @@ pub(super) fn dimension_keys(
             "is the key that names the customer"
         } else if key == value_key {
             "is the key that holds the value"
+        } else if key.contains(['[', ']']) {
+            "contains square brackets"
         } else {
             continue;
         };
@@ -204,12 +206,34 @@ pub(super) fn dimension_keys(
     Ok(keys)
 }
 
-/// A number of seconds within the bounds of both windows.
+/// How late an event may be.
 ///
 /// # Errors
-/// A 400 when it is not.
-pub(super) fn window_s(seconds: i64, param: &str) -> Result<i64> {
-    between(seconds, (WINDOW_S_MIN, WINDOW_S_MAX), param)
+/// A 400 when it is out of bounds.
+pub(super) fn late_window_s(seconds: i64) -> Result<i64> {
+    between(seconds, (WINDOW_S_MIN, WINDOW_S_MAX), "late_event_window_seconds")
+}
+
+/// For how long an event can be corrected.
+///
+/// # Errors
+/// A 400 when it is out of bounds.
+pub(super) fn adjustment_window_s(seconds: i64) -> Result<i64> {
+    between(seconds, (WINDOW_S_MIN, WINDOW_S_MAX), "adjustment_window_seconds")
+}
+
+/// The payload key that holds the value, and the most digits it may have.
+///
+/// # Errors
+/// A 400 when neither is given, and when the digits are out of bounds.
+pub(super) fn value_settings(settings: Option<ValueSettings>) -> Result<(String, u32)> {
+    let default = || VALUE_KEY_DEFAULT.to_owned();
+    let Some(settings) = settings else { return Ok((default(), VALUE_DIGITS_DEFAULT)) };
+    if settings.event_payload_key.is_none() && settings.max_digits.is_none() {
+        return Err(Error::missing("value_settings[event_payload_key]"));
+    }
+    let digits = settings.max_digits.map_or(Ok(VALUE_DIGITS_DEFAULT), value_digits)?;
+    Ok((settings.event_payload_key.map_or_else(default, Into::into), digits))
 }
 
 /// A number of digits that a meter may allow.

@@ -1,47 +1,30 @@
 //! Meters: how the events of one name become a quantity.
 
+mod input;
 mod sql;
 mod wire;
 
 use std::sync::Arc;
 
+pub use input::{
+    ADJUSTMENT_WINDOW_S_DEFAULT, Create, DIMENSION_KEYS_MAX, LATE_WINDOW_S_DEFAULT, List, Switch,
+    Update, VALUE_DIGITS_DEFAULT, VALUE_DIGITS_MAX, WINDOW_S_MAX, WINDOW_S_MIN,
+};
 use taximeter_db::{Arg, Cells, DbError, Row};
-use taximeter_kernel::aggregate::{Aggregation, Formula, Window};
+use taximeter_kernel::aggregate::{Aggregation, Formula, Percentile, Window};
 use taximeter_kernel::id::{Id, Kind as _, Meter as MeterKind};
 use taximeter_kernel::time::Timestamp;
 
 use crate::catalog::{Counting, Touched};
-use crate::ctx::{Ctx, optional_word, word};
+use crate::ctx::{Ctx, malformed, optional_word, word};
 use crate::error::{Error, Result};
-use crate::outbox;
 use crate::page::List as Page;
-use crate::params::Text;
+use crate::{outbox, stored};
 
 /// The payload key that names the customer, unless the meter says otherwise.
 pub const CUSTOMER_KEY_DEFAULT: &str = "stripe_customer_id";
 /// The payload key that holds the value, unless the meter says otherwise.
 pub const VALUE_KEY_DEFAULT: &str = "value";
-
-crate::choice! {
-    /// The word that names a formula.
-    pub enum FormulaWord {
-        /// The number of events.
-        Count = "count",
-        /// The value of the latest event.
-        Last = "last",
-        /// The values added up.
-        Sum = "sum",
-    }
-}
-crate::choice! { for Window { Day = "day", Hour = "hour" } }
-
-crate::choice! {
-    /// How an event names its customer.
-    pub enum MappingType {
-        /// By the customer's id.
-        ById = "by_id",
-    }
-}
 
 crate::choice! {
     /// Whether a meter takes events.
@@ -51,71 +34,6 @@ crate::choice! {
         /// It does not, and no new price may use it.
         Inactive = "inactive",
     }
-}
-
-crate::params! {
-    /// The `default_aggregation` of a meter.
-    pub struct DefaultAggregation {
-        /// How events become a quantity.
-        pub formula: FormulaWord,
-    }
-}
-
-crate::params! {
-    /// The `customer_mapping` of a meter.
-    pub struct CustomerMapping {
-        /// The payload key that names the customer.
-        pub event_payload_key: Text<100>,
-        /// How it names it.
-        pub r#type: MappingType,
-    }
-}
-
-crate::params! {
-    /// The `value_settings` of a meter.
-    pub struct ValueSettings {
-        /// The payload key that holds the value.
-        pub event_payload_key: Text<100>,
-    }
-}
-
-crate::params! {
-    /// What a new meter is made of.
-    pub struct Create {
-        /// The name in lists and menus. Customers do not see it.
-        pub display_name: Text<250>,
-        /// The name its events carry.
-        pub event_name: Text<100>,
-        /// How its events become a quantity.
-        pub default_aggregation: DefaultAggregation,
-        /// How its events name their customer.
-        pub customer_mapping: Option<CustomerMapping>,
-        /// Where its events hold their value.
-        pub value_settings: Option<ValueSettings>,
-        /// The window over which the sender has already aggregated, if any.
-        pub event_time_window: Option<Window>,
-    }
-}
-
-crate::params! {
-    /// What of a meter can change.
-    pub struct Update {
-        /// The name in lists and menus.
-        pub display_name: Option<Text<250>>,
-    }
-}
-
-crate::params! {
-    /// A list of meters.
-    pub struct List with page {
-        /// Only meters of this status.
-        pub status: Option<Status>,
-    }
-}
-
-crate::params! {
-    /// Deactivating and reactivating take no parameters.
-    pub struct Switch {}
 }
 
 /// How the events of one name become a quantity.
@@ -135,8 +53,17 @@ pub struct Meter {
     pub customer_key: String,
     /// The payload key that holds the value.
     pub value_key: String,
+    /// The most digits that a value may have.
+    pub value_digits_max: u32,
+    /// The payload keys by which its usage can be told apart, in the order that the usage engine
+    /// knows them by.
+    pub dimension_keys: Vec<String>,
     /// The window over which the sender has already aggregated, if any.
     pub event_time_window: Option<Window>,
+    /// How late an event may be, in seconds.
+    pub late_window_s: i64,
+    /// For how long after its receipt an event can be corrected, in seconds.
+    pub adjustment_window_s: i64,
     /// Whether it takes events.
     pub status: Status,
     /// When it stopped taking them.
@@ -145,14 +72,6 @@ pub struct Meter {
     pub created: Timestamp,
     /// When it last changed.
     pub updated: Timestamp,
-}
-
-const fn formula(word: FormulaWord) -> Formula {
-    match word {
-        FormulaWord::Count => Formula::Count,
-        FormulaWord::Last => Formula::Last,
-        FormulaWord::Sum => Formula::Sum,
-    }
 }
 
 impl Meter {
@@ -170,10 +89,14 @@ impl Row for Meter {
             livemode: cells.get("livemode")?,
             display_name: cells.get("display_name")?,
             event_name: cells.get("event_name")?,
-            formula: formula(word(cells, "formula")?),
+            formula: formula(cells)?,
             customer_key: cells.get("customer_key")?,
             value_key: cells.get("value_key")?,
+            value_digits_max: digits(cells)?,
+            dimension_keys: stored::read_optional(cells, "dimension_keys")?.unwrap_or_default(),
             event_time_window: optional_word(cells, "event_time_window")?,
+            late_window_s: cells.get("late_window_s")?,
+            adjustment_window_s: cells.get("adjustment_window_s")?,
             status: word(cells, "status")?,
             deactivated_at: cells.get("deactivated_at")?,
             created: cells.get("created")?,
@@ -182,24 +105,47 @@ impl Row for Meter {
     }
 }
 
+fn formula(cells: &Cells<'_>) -> Result<Formula, DbError> {
+    let word: String = cells.get("formula")?;
+    let percentile: Option<String> = cells.get("percentile")?;
+    let percentile = percentile.as_deref().and_then(Percentile::parse);
+    Formula::parse(&word, percentile).ok_or_else(|| malformed("formula", "word", &word))
+}
+
+fn digits(cells: &Cells<'_>) -> Result<u32, DbError> {
+    let digits: i64 = cells.get("value_digits_max")?;
+    let column = "value_digits_max";
+    u32::try_from(digits).map_err(|_| malformed(column, "small number", &digits.to_string()))
+}
+
 /// Makes a meter.
 ///
 /// # Errors
-/// A 400 when another active meter has the event name.
+/// A 400 when another active meter has the event name, and when a bound is passed.
 pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Meter> {
+    let formula = input::formula(&input.default_aggregation)?;
+    let customer_key = input
+        .customer_mapping
+        .map_or_else(|| CUSTOMER_KEY_DEFAULT.to_owned(), |m| m.event_payload_key.into());
+    let (value_key, value_digits_max) = input::value_settings(input.value_settings)?;
+    let dimension_keys =
+        input::dimension_keys(input.dimension_payload_keys, &customer_key, &value_key)?;
+    let late_window_s = input.late_event_window_seconds.unwrap_or(LATE_WINDOW_S_DEFAULT);
+    let adjustment_window_s =
+        input.adjustment_window_seconds.unwrap_or(ADJUSTMENT_WINDOW_S_DEFAULT);
     let meter = Meter {
         id: ctx.new_id(),
         livemode: ctx.scope().mode.is_live(),
         display_name: input.display_name.into(),
         event_name: input.event_name.into(),
-        formula: formula(input.default_aggregation.formula),
-        customer_key: input
-            .customer_mapping
-            .map_or_else(|| CUSTOMER_KEY_DEFAULT.to_owned(), |m| m.event_payload_key.into()),
-        value_key: input
-            .value_settings
-            .map_or_else(|| VALUE_KEY_DEFAULT.to_owned(), |s| s.event_payload_key.into()),
+        formula,
+        customer_key,
+        value_key,
+        value_digits_max,
+        dimension_keys,
         event_time_window: input.event_time_window,
+        late_window_s: input::late_window_s(late_window_s)?,
+        adjustment_window_s: input::adjustment_window_s(adjustment_window_s)?,
         status: Status::Active,
         deactivated_at: None,
         created: ctx.now,
@@ -254,16 +200,25 @@ pub async fn counting(ctx: &mut Ctx, event_name: &str) -> Result<Counting> {
     Ok(if archived { Counting::NoMore } else { Counting::Never })
 }
 
-/// Changes a meter's name.
+/// Changes a meter's name and its bounds.
 ///
 /// # Errors
-/// A 404 when there is none.
+/// A 404 when there is none, a 400 when a bound is passed.
 pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Meter> {
     sql::lock(ctx, id).await?;
     let before = retrieve(ctx, id).await?;
     let mut meter = before.clone();
     if let Some(display_name) = input.display_name {
         meter.display_name = display_name.into();
+    }
+    if let Some(settings) = input.value_settings {
+        meter.value_digits_max = input::value_digits(settings.max_digits)?;
+    }
+    if let Some(seconds) = input.late_event_window_seconds {
+        meter.late_window_s = input::late_window_s(seconds)?;
+    }
+    if let Some(seconds) = input.adjustment_window_seconds {
+        meter.adjustment_window_s = input::adjustment_window_s(seconds)?;
     }
     if before == meter {
         return Ok(meter);

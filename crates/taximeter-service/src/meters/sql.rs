@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::list_sql;
 use crate::page::ListSql;
 use crate::params::Choice as _;
+use crate::stored;
 
 pub(super) const SEQ: &str =
     "SELECT seq FROM meters WHERE account = $1 AND livemode = $2 AND id = $3";
@@ -55,17 +56,24 @@ pub(super) async fn insert(ctx: &mut Ctx, meter: &Meter) -> Result<()> {
         Arg::from(meter.display_name.as_str()),
         Arg::from(meter.event_name.as_str()),
         Arg::from(meter.formula.as_str()),
+        Arg::Text(meter.formula.percentile().map(|p| p.to_string())),
         Arg::from(meter.customer_key.as_str()),
         Arg::from(meter.value_key.as_str()),
+        Arg::from(i64::from(meter.value_digits_max)),
+        stored::write_optional(Some(&meter.dimension_keys).filter(|keys| !keys.is_empty()))?,
         Arg::Text(meter.event_time_window.map(|w| w.as_str().to_owned())),
+        Arg::from(meter.late_window_s),
+        Arg::from(meter.adjustment_window_s),
         Arg::from(meter.status.as_str()),
         Arg::from(meter.deactivated_at),
         Arg::from(meter.created),
         Arg::from(meter.updated),
     ]);
     let sql = "INSERT INTO meters (account, livemode, id, display_name, event_name, formula, \
-               customer_key, value_key, event_time_window, status, deactivated_at, created, updated) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+               percentile, customer_key, value_key, value_digits_max, dimension_keys, \
+               event_time_window, late_window_s, adjustment_window_s, status, deactivated_at, \
+               created, updated) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
+               $14, $15, $16, $17, $18)";
     match ctx.tx.execute(sql, args).await {
         Ok(_) => Ok(()),
         // Another request took the name between the look and the insert.
@@ -78,11 +86,15 @@ pub(super) async fn update(ctx: &mut Ctx, meter: &Meter) -> Result<()> {
     let args = ctx.args([
         Arg::from(&meter.id),
         Arg::from(meter.display_name.as_str()),
+        Arg::from(i64::from(meter.value_digits_max)),
+        Arg::from(meter.late_window_s),
+        Arg::from(meter.adjustment_window_s),
         Arg::from(meter.status.as_str()),
         Arg::from(meter.deactivated_at),
         Arg::from(meter.updated),
     ]);
-    let sql = "UPDATE meters SET display_name = $4, status = $5, deactivated_at = $6, updated = $7 \
+    let sql = "UPDATE meters SET display_name = $4, value_digits_max = $5, late_window_s = $6, \
+               adjustment_window_s = $7, status = $8, deactivated_at = $9, updated = $10 \
                WHERE account = $1 AND livemode = $2 AND id = $3";
     match ctx.tx.execute(sql, args).await {
         Ok(_) => Ok(()),

@@ -8,15 +8,31 @@ use serde_json::{Map, Value};
 
 /// Fields of ours on Stripe's objects, or of Stripe's that the SDKs' types do not list:
 /// (object, path within the object, why).
-const EXTRA_FIELDS: &[(&str, &str, &str)] = &[(
-    "v2.core.event",
-    "related_object",
-    "a delivered thin event carries it; the SDKs read it outside the declared class",
-)];
+const EXTRA_FIELDS: &[(&str, &str, &str)] = &[
+    ("billing.meter", "adjustment_window_seconds", "ours: how long an event can be corrected"),
+    ("billing.meter", "default_aggregation.percentile", "ours: of the formula of that name"),
+    ("billing.meter", "dimension_payload_keys", "Stripe's, in private preview"),
+    ("billing.meter", "late_event_window_seconds", "ours: how late an event may be"),
+    ("billing.meter", "value_settings.max_digits", "ours: how large a value may be"),
+    (
+        "v2.core.event",
+        "related_object",
+        "a delivered thin event carries it; the SDKs read it outside the declared class",
+    ),
+];
 
 /// Enum values of ours, or of Stripe's that the SDKs' types do not list:
 /// (object, path within the object, value, why).
-const EXTRA_VALUES: &[(&str, &str, &str, &str)] = &[];
+const EXTRA_VALUES: &[(&str, &str, &str, &str)] = &[
+    ("billing.meter", "default_aggregation.formula", "average", OUR_FORMULA),
+    ("billing.meter", "default_aggregation.formula", "max", OUR_FORMULA),
+    ("billing.meter", "default_aggregation.formula", "min", OUR_FORMULA),
+    ("billing.meter", "default_aggregation.formula", "percentile", OUR_FORMULA),
+    ("billing.meter", "default_aggregation.formula", "unique_count", OUR_FORMULA),
+    ("billing.meter", "default_aggregation.formula", "weighted_sum", OUR_FORMULA),
+];
+
+const OUR_FORMULA: &str = "ours: a formula that Stripe lacks";
 
 /// Error codes that Stripe answers with and the SDKs' list lacks: (code, where it is documented).
 const EXTRA_CODES: &[(&str, &str)] = &[

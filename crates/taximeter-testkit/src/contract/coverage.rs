@@ -6,12 +6,26 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 /// Parameters of ours that Stripe's endpoints lack: (method, path, parameter, why).
-const OUR_PARAMS: &[(&str, &str, &str, &str)] = &[(
-    "GET",
-    "/v2/core/events",
-    "page",
-    "the `next_page_url` of a v2 list carries it; the SDKs follow that address as it is",
-)];
+const OUR_PARAMS: &[(&str, &str, &str, &str)] = &[
+    (
+        "GET",
+        "/v2/core/events",
+        "page",
+        "the `next_page_url` of a v2 list carries it; the SDKs follow that address as it is",
+    ),
+    ("POST", METERS, "adjustment_window_seconds", "how long an event can be corrected"),
+    ("POST", METERS, "default_aggregation[percentile]", "of the formula of that name"),
+    ("POST", METERS, "dimension_payload_keys", "Stripe's, in private preview"),
+    ("POST", METERS, "late_event_window_seconds", "how late an event may be"),
+    ("POST", METERS, "value_settings[max_digits]", "how large a value may be"),
+    ("POST", METER, "adjustment_window_seconds", "how long an event can be corrected"),
+    ("POST", METER, "late_event_window_seconds", "how late an event may be"),
+    ("POST", METER, "value_settings", "what of it can change"),
+    ("POST", METER, "value_settings[max_digits]", "how large a value may be"),
+];
+
+const METERS: &str = "/v1/billing/meters";
+const METER: &str = "/v1/billing/meters/{id}";
 
 static CONTRACT: LazyLock<Value> = LazyLock::new(|| {
     #[expect(clippy::expect_used, reason = "the file is compiled in; a broken one is a bug")]

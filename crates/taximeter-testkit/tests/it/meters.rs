@@ -1,6 +1,6 @@
 //! `/v1/billing/meters`
 
-use serde_json::json;
+use serde_json::{Value, json};
 use taximeter_testkit::TestApp;
 
 use crate::support::{error, id, ids, meter, refused, unreadable};
@@ -18,15 +18,18 @@ async fn a_meter_made_of_names_and_a_formula_shows_its_defaults() {
             "object": "billing.meter",
             "created": app.now().0,
             "customer_mapping": { "event_payload_key": "stripe_customer_id", "type": "by_id" },
+            "adjustment_window_seconds": 86_400,
             "default_aggregation": { "formula": "sum" },
+            "dimension_payload_keys": null,
             "display_name": "Tokens",
             "event_name": "tokens",
             "event_time_window": null,
+            "late_event_window_seconds": 3_024_000,
             "livemode": false,
             "status": "active",
             "status_transitions": { "deactivated_at": null },
             "updated": app.now().0,
-            "value_settings": { "event_payload_key": "value" },
+            "value_settings": { "event_payload_key": "value", "max_digits": 15 },
         });
         assert_eq!(meter, expected);
         assert_eq!(app.read(&format!("{METERS}/{}", id(&meter))).await, expected);
@@ -69,9 +72,9 @@ async fn what_is_no_meter_is_refused() {
              default_aggregation.",
         ),
         (
-            "display_name=d&event_name=e&default_aggregation[formula]=max",
+            "display_name=d&event_name=e&default_aggregation[formula]=median",
             "400 - default_aggregation[formula]: Invalid default_aggregation[formula]: must be one \
-             of count, last, or sum",
+             of count, last, sum, average, max, min, percentile, unique_count, or weighted_sum",
         ),
         (
             &format!("display_name=d&{base}&event_time_window=week"),
@@ -94,11 +97,6 @@ async fn what_is_no_meter_is_refused() {
             "400 - customer_mapping[type]: Invalid customer_mapping[type]: must be one of by_id",
         ),
         (
-            &format!("display_name=d&{base}&dimension_payload_keys[]=region"),
-            "400 parameter_unknown dimension_payload_keys: Received unknown parameter: \
-             dimension_payload_keys",
-        ),
-        (
             &format!("display_name=d&{base}&metadata[a]=b"),
             "400 parameter_unknown metadata: Received unknown parameter: metadata",
         ),
@@ -113,7 +111,7 @@ async fn what_is_no_meter_is_refused() {
 }
 
 #[tokio::test]
-async fn only_the_display_name_changes_and_it_moves_updated() {
+async fn the_display_name_changes_and_it_moves_updated() {
     for app in TestApp::everywhere().await {
         let meter = meter(&app, "e", "sum", "").await;
         let path = format!("{METERS}/{meter}");
@@ -133,14 +131,155 @@ async fn only_the_display_name_changes_and_it_moves_updated() {
             "event_name",
             "default_aggregation",
             "customer_mapping",
-            "value_settings",
             "event_time_window",
+            "dimension_payload_keys",
             "status",
         ] {
             let answer = app.post(&path, &format!("{name}=x")).await;
             assert_eq!(error(&answer), unknown(name));
         }
+        let key = app.post(&path, "value_settings[event_payload_key]=x").await;
+        assert_eq!(error(&key), unknown("value_settings[event_payload_key]"));
         assert_eq!(app.read(&path).await, renamed);
+    }
+}
+
+#[tokio::test]
+async fn the_bounds_of_a_meter_are_what_its_maker_says_and_can_change() {
+    for app in TestApp::everywhere().await {
+        let bounds = |meter: &Value| {
+            let bound = |name: &str| meter[name].as_i64().unwrap();
+            (
+                bound("late_event_window_seconds"),
+                bound("adjustment_window_seconds"),
+                meter["value_settings"]["max_digits"].as_i64().unwrap(),
+            )
+        };
+        let form = "display_name=M&event_name=e&default_aggregation[formula]=sum\
+                    &late_event_window_seconds=3600&adjustment_window_seconds=315360000\
+                    &value_settings[max_digits]=28";
+        let made = app.made(METERS, form).await;
+        assert_eq!(bounds(&made), (3_600, 315_360_000, 28));
+        assert_eq!(made["value_settings"]["event_payload_key"], "value");
+        let path = format!("{METERS}/{}", id(&made));
+        for (form, expected) in [
+            ("value_settings[max_digits]=15", (3_600, 315_360_000, 15)),
+            ("late_event_window_seconds=315360000", (315_360_000, 315_360_000, 15)),
+            ("adjustment_window_seconds=3600", (315_360_000, 3_600, 15)),
+        ] {
+            assert_eq!(bounds(&app.made(&path, form).await), expected, "{form}");
+            assert_eq!(bounds(&app.read(&path).await), expected, "{form}");
+        }
+        let wrong = |param: &str, min: i64, max: i64| {
+            format!("400 - {param}: Invalid {param}: must be between {min} and {max}.")
+        };
+        for (param, min, max) in [
+            ("late_event_window_seconds", 3_600, 315_360_000),
+            ("adjustment_window_seconds", 3_600, 315_360_000),
+            ("value_settings[max_digits]", 15, 28),
+        ] {
+            for value in [min - 1, max + 1] {
+                let sent = format!("{param}={value}");
+                assert_eq!(error(&app.post(&path, &sent).await), wrong(param, min, max), "{sent}");
+                let new = format!(
+                    "display_name=M&event_name=other&default_aggregation[formula]=sum&{sent}"
+                );
+                assert_eq!(error(&app.post(METERS, &new).await), wrong(param, min, max), "{sent}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_formula_can_be_asked_for_and_is_shown() {
+    for app in TestApp::everywhere().await {
+        for formula in
+            ["sum", "count", "last", "max", "min", "unique_count", "average", "weighted_sum"]
+        {
+            let meter = meter(&app, formula, formula, "").await;
+            let shown = app.read(&format!("{METERS}/{meter}")).await;
+            assert_eq!(shown["default_aggregation"], json!({ "formula": formula }));
+        }
+        for (sent, shown) in [("50", "50"), ("95.0", "95"), ("99.9", "99.9")] {
+            let more = format!("&default_aggregation[percentile]={sent}");
+            let meter = meter(&app, &format!("p{shown}"), "percentile", &more).await;
+            let of = app.read(&format!("{METERS}/{meter}")).await["default_aggregation"].clone();
+            assert_eq!(of, json!({ "formula": "percentile", "percentile": shown }));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_percentile_stands_with_its_formula_only() {
+    let app = TestApp::start().await;
+    let param = "default_aggregation[percentile]";
+    let form = |more: &str| format!("display_name=M&event_name=e&default_aggregation{more}");
+    let none = format!("400 parameter_missing {param}: Missing required param: {param}.");
+    assert_eq!(error(&app.post(METERS, &form("[formula]=percentile")).await), none);
+    let other = format!(
+        "400 - {param}: Invalid {param}: may only be specified when the formula is percentile."
+    );
+    let sum = form("[formula]=sum&default_aggregation[percentile]=95");
+    assert_eq!(error(&app.post(METERS, &sum).await), other);
+    let wrong = format!(
+        "400 - {param}: Invalid {param}: must be from 50 to 99.9, with at most one digit after the \
+         point."
+    );
+    for percentile in ["49.9", "100", "99.95", "p95", "-95", "9.5e1"] {
+        let sent = form(&format!("[formula]=percentile&{param}={percentile}"));
+        assert_eq!(error(&app.post(METERS, &sent).await), wrong, "{percentile}");
+    }
+}
+
+#[tokio::test]
+async fn the_dimensions_of_a_meter_are_named_once_and_for_all() {
+    for app in TestApp::everywhere().await {
+        let form = "display_name=M&event_name=e&default_aggregation[formula]=sum";
+        let made = app
+            .made(
+                METERS,
+                &format!("{form}&dimension_payload_keys[0]=region&dimension_payload_keys[1]=model"),
+            )
+            .await;
+        assert_eq!(made["dimension_payload_keys"], json!(["region", "model"]));
+        assert_eq!(app.read(&format!("{METERS}/{}", id(&made))).await, made);
+        let many: String = (0..11).map(|n| format!("&dimension_payload_keys[]=k{n}")).collect();
+        let long = "k".repeat(101);
+        let shown = &long[..60];
+        let key = "&dimension_payload_keys[]";
+        let at = |place: usize, what: &str| {
+            let param = format!("dimension_payload_keys[{place}]");
+            format!("400 - {param}: Invalid {param}: {what}.")
+        };
+        for (more, expected) in [
+            (
+                many,
+                "400 - dimension_payload_keys: Invalid array: at most 10 dimensions are accepted"
+                    .to_owned(),
+            ),
+            (format!("{key}=a{key}=b{key}=a"), at(2, "'a' is there twice")),
+            (format!("{key}=value"), at(0, "'value' is the key that holds the value")),
+            (
+                format!("{key}=a{key}=stripe_customer_id"),
+                at(1, "'stripe_customer_id' is the key that names the customer"),
+            ),
+            (format!("{key}=a[b]"), at(0, "'a[b]' contains square brackets")),
+            (
+                format!("{key}={long}"),
+                format!(
+                    "400 - dimension_payload_keys[0]: Invalid string: {shown}…; must be at most \
+                     100 characters"
+                ),
+            ),
+            (
+                "&dimension_payload_keys=a".to_owned(),
+                "400 - dimension_payload_keys: Invalid array".to_owned(),
+            ),
+        ] {
+            let form = form.replace("event_name=e", "event_name=other");
+            let answer = app.post(METERS, &format!("{form}{more}")).await;
+            assert_eq!(error(&answer), expected, "{more}");
+        }
     }
 }
 
