@@ -3,6 +3,8 @@
 //! **Invariant:** every boundary is reckoned from the original anchor, never from the boundary
 //! before. An anchor on January 31 gives February 28, then March 31.
 
+pub mod buckets;
+
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use jiff::{Span, Timestamp as Instant};
