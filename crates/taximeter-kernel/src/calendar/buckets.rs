@@ -137,7 +137,11 @@ fn instant(at: Timestamp) -> Result<Instant, CalendarError> {
 }
 
 #[cfg(test)]
-#[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::integer_division,
+    reason = "an overflow fails the test, and minutes are whole"
+)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
