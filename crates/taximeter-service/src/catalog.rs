@@ -3,7 +3,7 @@
 //! Kept in memory so that an event costs no SQL statement. This process's own commits are seen at
 //! once; another process's (a replica on the same PostgreSQL) within [`CATALOG_TTL_S`].
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use taximeter_kernel::id::{Customer, Id, Scope};
 use taximeter_kernel::time::Timestamp;
@@ -47,7 +47,14 @@ pub enum Presence {
 }
 
 #[expect(clippy::disallowed_types, reason = "on the path of every event; nothing iterates it")]
-type Map<V> = std::collections::HashMap<(Scope, String), Entry<V>>;
+type Hash<K, V> = std::collections::HashMap<K, V>;
+
+/// Entries of one kind. By scope first, so that a look needs no key of its own.
+#[derive(Debug)]
+struct Map<V> {
+    scopes: Hash<Scope, Hash<String, Entry<V>>>,
+    entries: usize,
+}
 
 #[derive(Debug)]
 struct Entry<V> {
@@ -66,7 +73,7 @@ struct Inner {
 /// The catalog of one process.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    inner: Mutex<Inner>,
+    inner: RwLock<Inner>,
 }
 
 /// Taken before a row is read, shown when it is kept.
@@ -74,27 +81,31 @@ pub struct Catalog {
 pub struct Ticket(u64);
 
 impl Catalog {
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        // The maps are valid between any two statements, so a panic elsewhere does not spoil them.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    // The maps are valid between any two statements, so a panic elsewhere does not spoil them.
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A ticket for keeping what is read from the database next.
     #[must_use]
     pub fn ticket(&self) -> Ticket {
-        Ticket(self.inner().generation)
+        Ticket(self.read().generation)
     }
 
     /// What becomes of events named `event_name`, if the catalog knows.
     #[must_use]
     pub fn meter(&self, scope: &Scope, event_name: &str, now: Timestamp) -> Option<Counting> {
-        fresh(&self.inner().meters, scope, event_name, now)
+        self.read().meters.fresh(scope, event_name, now)
     }
 
     /// Where the customer is, if the catalog knows.
     #[must_use]
     pub fn customer(&self, scope: &Scope, id: &str, now: Timestamp) -> Option<Presence> {
-        fresh(&self.inner().customers, scope, id, now)
+        self.read().customers.fresh(scope, id, now)
     }
 
     /// Keeps what was read about the meters of an event name.
@@ -106,9 +117,9 @@ impl Catalog {
         meter: Counting,
         now: Timestamp,
     ) {
-        let mut inner = self.inner();
+        let mut inner = self.write();
         if inner.generation == ticket.0 {
-            keep(&mut inner.meters, scope, event_name, meter, now);
+            inner.meters.keep(scope, event_name, meter, now);
         }
     }
 
@@ -121,9 +132,9 @@ impl Catalog {
         presence: Presence,
         now: Timestamp,
     ) {
-        let mut inner = self.inner();
+        let mut inner = self.write();
         if inner.generation == ticket.0 {
-            keep(&mut inner.customers, scope, id, presence, now);
+            inner.customers.keep(scope, id, presence, now);
         }
     }
 
@@ -132,30 +143,100 @@ impl Catalog {
         if touched.is_empty() {
             return;
         }
-        let mut inner = self.inner();
+        let mut inner = self.write();
         inner.generation += 1;
         for (scope, touched) in touched {
             match touched {
-                Touched::Meter(name) => {
-                    inner.meters.remove(&(scope.clone(), name.clone()));
-                }
-                Touched::Customer(id) => {
-                    inner.customers.remove(&(scope.clone(), id.to_string()));
-                }
+                Touched::Meter(name) => inner.meters.remove(scope, name),
+                Touched::Customer(id) => inner.customers.remove(scope, id.as_str()),
             }
         }
     }
 }
 
-fn fresh<V: Clone>(map: &Map<V>, scope: &Scope, name: &str, now: Timestamp) -> Option<V> {
-    let entry = map.get(&(scope.clone(), name.to_owned()))?;
-    let age_s = now.0.saturating_sub(entry.read_at.0);
-    (0..CATALOG_TTL_S).contains(&age_s).then(|| entry.value.clone())
+impl<V> Default for Map<V> {
+    fn default() -> Self {
+        Self { scopes: Hash::default(), entries: 0 }
+    }
 }
 
-fn keep<V>(map: &mut Map<V>, scope: &Scope, name: &str, value: V, now: Timestamp) {
-    if map.len() >= CATALOG_ENTRIES_MAX {
-        map.clear();
+impl<V: Clone> Map<V> {
+    fn fresh(&self, scope: &Scope, name: &str, now: Timestamp) -> Option<V> {
+        let entry = self.scopes.get(scope)?.get(name)?;
+        let age_s = now.0.saturating_sub(entry.read_at.0);
+        (0..CATALOG_TTL_S).contains(&age_s).then(|| entry.value.clone())
     }
-    map.insert((scope.clone(), name.to_owned()), Entry { value, read_at: now });
+
+    fn keep(&mut self, scope: &Scope, name: &str, value: V, now: Timestamp) {
+        if self.entries >= CATALOG_ENTRIES_MAX {
+            *self = Self::default();
+        }
+        let entries = self.scopes.entry(scope.clone()).or_default();
+        if entries.insert(name.to_owned(), Entry { value, read_at: now }).is_none() {
+            self.entries += 1;
+        }
+    }
+
+    fn remove(&mut self, scope: &Scope, name: &str) {
+        let Some(entries) = self.scopes.get_mut(scope) else { return };
+        if entries.remove(name).is_some() {
+            self.entries -= 1;
+        }
+        if entries.is_empty() {
+            self.scopes.remove(scope);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use taximeter_kernel::id::Mode;
+
+    fn scope(account: &str) -> Scope {
+        Scope { account: Id::parse(account).unwrap(), mode: Mode::Test }
+    }
+
+    #[test]
+    fn an_entry_serves_its_own_scope_for_five_seconds() {
+        let mut map = Map::default();
+        map.keep(&scope("acct_7"), "calls", 13, Timestamp(100));
+        for (account, now, found) in [
+            ("acct_7", 99, None),
+            ("acct_7", 100, Some(13)),
+            ("acct_7", 104, Some(13)),
+            ("acct_7", 105, None),
+            ("acct_8", 100, None),
+        ] {
+            assert_eq!(
+                map.fresh(&scope(account), "calls", Timestamp(now)),
+                found,
+                "{account} {now}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_removed_is_neither_found_nor_counted() {
+        let (mut map, now) = (Map::default(), Timestamp(100));
+        for value in [7, 13] {
+            map.keep(&scope("acct_7"), "calls", value, now);
+        }
+        map.keep(&scope("acct_7"), "bytes", 101, now);
+        assert_eq!(map.entries, 2);
+        for name in ["calls", "calls", "bytes"] {
+            map.remove(&scope("acct_7"), name);
+            assert_eq!(map.fresh(&scope("acct_7"), name, now), None);
+        }
+        assert_eq!((map.entries, map.scopes.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_full_map_starts_afresh() {
+        let (mut map, now) = (Map::default(), Timestamp(100));
+        for n in 0..=CATALOG_ENTRIES_MAX {
+            map.keep(&scope("acct_7"), &n.to_string(), (), now);
+        }
+        assert_eq!(map.entries, 1);
+    }
 }
