@@ -1,26 +1,27 @@
 //! The key that a request shows: `Authorization: Bearer sk_…`, or HTTP Basic with the key as the
 //! user and no password.
 
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use taximeter_service::error::{Error, Kind, Result};
 
-/// The key in the `Authorization` header, if there is one.
-pub(crate) fn presented_key(headers: &HeaderMap) -> Result<Option<String>> {
-    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
-    let value = value.to_str().map_err(|_| malformed())?;
+use crate::head::visible;
+
+/// The key in an `Authorization` header, if there is one.
+pub(crate) fn presented_key(value: &[u8]) -> Result<Option<Cow<'_, str>>> {
+    let value = visible(value).ok_or_else(malformed)?;
     let (scheme, rest) = value.split_once(' ').ok_or_else(malformed)?;
     let rest = rest.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
-        return Ok(Some(rest.to_owned()).filter(|key| !key.is_empty()));
+        return Ok(Some(rest.into()).filter(|key: &Cow<'_, str>| !key.is_empty()));
     }
     if scheme.eq_ignore_ascii_case("basic") {
         let bytes = STANDARD.decode(rest).map_err(|_| malformed())?;
         let text = String::from_utf8(bytes).map_err(|_| malformed())?;
         let user = text.split_once(':').map_or(text.as_str(), |(user, _)| user);
-        return Ok(Some(user.to_owned()).filter(|key| !key.is_empty()));
+        return Ok(Some(user.to_owned().into()).filter(|key: &Cow<'_, str>| !key.is_empty()));
     }
     Err(malformed())
 }

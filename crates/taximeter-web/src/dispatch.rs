@@ -6,7 +6,7 @@
 
 use axum::extract::{FromRequestParts as _, RawPathParams, Request};
 use axum::http::header::HeaderName;
-use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::http::{HeaderValue, Method};
 use axum::response::Response;
 use serde_json::Value;
 use taximeter_kernel::id::{Id, Request as RequestKind};
@@ -16,12 +16,12 @@ use taximeter_service::error::{Error, Result};
 use taximeter_service::expand::{self, Expand};
 use taximeter_service::idempotency::{self, Fingerprint, Held, Stored};
 use taximeter_service::params::{Decode, Node, Path};
-use taximeter_service::version::{self, ApiVersion};
+use taximeter_service::version;
 
 use crate::app::App;
-use crate::auth::presented_key;
 use crate::endpoint::{Flavor, Spec};
 use crate::error;
+use crate::head::{Asker, Head, KeySeen};
 use crate::request::{json_response, params, read_body};
 
 /// The header that names a request so that a retry of it is recognised.
@@ -48,26 +48,19 @@ impl Admitted {
     pub(crate) async fn admit(app: &App, request: Request, spec: Spec) -> Result<Self> {
         let (mut parts, body) = request.into_parts();
         let now = app.now();
-        let presented = presented_key(&parts.headers)?;
-        let key = app.authenticator.authenticate(presented.as_deref(), now).await?;
-        key.require(spec.resource, spec.access)?;
-        let version = match header(&parts.headers, &STRIPE_VERSION)? {
-            Some(text) => ApiVersion::parse(&text)?,
-            None => ApiVersion::newest(),
-        };
-        let idempotency_key = match parts.method {
-            Method::POST => header(&parts.headers, &IDEMPOTENCY_KEY)?,
+        let keyed = match parts.method {
+            Method::POST => true,
             // v2 honours it on DELETE too; v1 gives it no effect there.
-            Method::DELETE if spec.flavor == Flavor::V2 => {
-                header(&parts.headers, &IDEMPOTENCY_KEY)?
-            }
-            _ => None,
+            Method::DELETE => spec.flavor == Flavor::V2,
+            _ => false,
         };
-        if let Some(key) = &idempotency_key {
-            idempotency::check_key(key)?;
-        }
+        let head = Head::of(&parts.headers);
+        let asker = head.admit(app, spec, keyed, &mut KeySeen::default(), now).await?;
+        let Asker { key, version, idempotency_key } = asker;
+        let idempotency_key = idempotency_key.map(str::to_owned);
         let body = read_body(body).await?;
-        let params = params(spec.flavor, &parts.headers, parts.uri.query(), &body)?;
+        let params =
+            params(spec.flavor, Head::of(&parts.headers).content_type, parts.uri.query(), &body)?;
         let fingerprint = Fingerprint::of(parts.method.as_str(), parts.uri.path(), &params);
         let id = path_id(&mut parts).await;
         if id.contains('\0') {
@@ -76,8 +69,8 @@ impl Admitted {
         }
         let request = parts.extensions.get::<Id<RequestKind>>().cloned();
         let request = request.unwrap_or_else(|| Id::generate((app.services.entropy)()));
-        let caller =
-            Caller { scope: key.scope.clone(), key: key.key, version, request, idempotency_key };
+        let (scope, key) = (key.scope.clone(), key.key.clone());
+        let caller = Caller { scope, key, version, request, idempotency_key };
         Ok(Self { caller, now, params, fingerprint, id, method: parts.method })
     }
 }
@@ -91,15 +84,6 @@ async fn path_id(parts: &mut axum::http::request::Parts) -> String {
         // A path whose escapes are no UTF-8 names nothing.
         Err(_) => "\u{fffd}".to_owned(),
     }
-}
-
-fn header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
-    let text = value.to_str().map_err(|_| {
-        Error::invalid(format!("Invalid {name} header: only visible ASCII is accepted."))
-            .before_execution()
-    })?;
-    Ok(Some(text.to_owned()))
 }
 
 /// A request ready for its verb.

@@ -11,6 +11,7 @@ mod dispatch;
 mod endpoint;
 mod error;
 mod form;
+mod head;
 mod health;
 mod ingest;
 mod json;

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -10,6 +10,7 @@ use taximeter_service::error::{Error, Kind, Result};
 use taximeter_service::params::Node;
 
 use crate::endpoint::Flavor;
+use crate::head::visible;
 use crate::{form, json};
 
 /// The largest body taken, in bytes.
@@ -33,7 +34,7 @@ pub(crate) async fn read_body(body: Body) -> Result<Bytes> {
 /// The parameters of a request: those of its query and those of its body.
 pub(crate) fn params(
     flavor: Flavor,
-    headers: &HeaderMap,
+    content_type: Option<&[u8]>,
     query: Option<&str>,
     body: &[u8],
 ) -> Result<Node> {
@@ -41,7 +42,7 @@ pub(crate) fn params(
     match flavor {
         Flavor::V1 => {
             if !body.is_empty() {
-                check_form(headers)?;
+                check_form(content_type)?;
             }
             if query.is_empty() {
                 return form::parse(body);
@@ -72,9 +73,9 @@ fn twice(name: &str) -> Error {
 }
 
 /// v1 takes forms only; a body without a type is taken for one.
-fn check_form(headers: &HeaderMap) -> Result<()> {
-    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
-    let essence = value.to_str().unwrap_or("").split(';').next().unwrap_or("").trim();
+fn check_form(content_type: Option<&[u8]>) -> Result<()> {
+    let Some(value) = content_type else { return Ok(()) };
+    let essence = visible(value).unwrap_or("").split(';').next().unwrap_or("").trim();
     if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Ok(());
     }

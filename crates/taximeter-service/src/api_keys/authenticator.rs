@@ -1,6 +1,7 @@
 //! From the key that a request shows to who asks.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use taximeter_db::Db;
@@ -27,19 +28,41 @@ struct Entry<V> {
 
 #[derive(Default)]
 struct Cache {
-    keys: Map<Arc<Known>>,
+    keys: Map<Arc<Shown>>,
     unknown: Map<()>,
 }
 
-/// A key that exists.
-struct Known {
-    shown: Authenticated,
+/// A key that exists, as it was found when it was shown.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Shown {
+    asker: Authenticated,
     expires_at: Option<Timestamp>,
+    read_at: Timestamp,
+}
+
+impl Shown {
+    /// Whether it can be believed at `now` without asking the [`Authenticator`] again.
+    #[must_use]
+    pub fn serves(&self, now: Timestamp) -> bool {
+        is_fresh(self.read_at, now) && !self.is_expired(now)
+    }
+
+    fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+}
+
+impl Deref for Shown {
+    type Target = Authenticated;
+
+    fn deref(&self) -> &Authenticated {
+        &self.asker
+    }
 }
 
 /// What is remembered of a secret.
 enum Memory {
-    Key(Arc<Known>),
+    Key(Arc<Shown>),
     NoKey,
     Nothing,
 }
@@ -116,7 +139,7 @@ impl Authenticator {
         &self,
         presented: Option<&str>,
         now: Timestamp,
-    ) -> Result<Authenticated> {
+    ) -> Result<Arc<Shown>> {
         let Some(presented) = presented.filter(|text| !text.is_empty()) else {
             return Err(not_provided());
         };
@@ -124,23 +147,25 @@ impl Authenticator {
         let secret = Secret::parse(presented).map_err(|_| invalid(presented))?;
         let hash = secret.hash();
         let found = match self.remembered(&hash, now) {
-            Memory::Key(known) => Some(known),
+            Memory::Key(shown) => Some(shown),
             Memory::NoKey => None,
             Memory::Nothing => self.look_up(&secret, hash, now).await?,
         };
-        let known = found.ok_or_else(|| invalid(presented))?;
-        if known.expires_at.is_some_and(|at| at <= now) {
+        let shown = found.ok_or_else(|| invalid(presented))?;
+        if shown.is_expired(now) {
             return Err(expired(presented));
         }
-        Ok(known.shown.clone())
+        Ok(shown)
     }
 
     fn remembered(&self, hash: &SecretHash, now: Timestamp) -> Memory {
         let cache = self.cache();
-        match (fresh(&cache.keys, hash, now), fresh(&cache.unknown, hash, now)) {
-            (Some(known), _) => Memory::Key(known),
-            (None, Some(())) => Memory::NoKey,
-            (None, None) => Memory::Nothing,
+        if let Some(shown) = fresh(&cache.keys, hash, now) {
+            return Memory::Key(shown);
+        }
+        match fresh(&cache.unknown, hash, now) {
+            Some(()) => Memory::NoKey,
+            None => Memory::Nothing,
         }
     }
 
@@ -149,22 +174,22 @@ impl Authenticator {
         secret: &Secret,
         hash: SecretHash,
         now: Timestamp,
-    ) -> Result<Option<Arc<Known>>> {
+    ) -> Result<Option<Arc<Shown>>> {
         let mut tx = self.db.begin_read().await?;
         let found = sql::find_by_hash(&mut tx, &hash).await?;
-        let known = found.map(|key| Arc::new(known(key, secret)));
+        let shown = found.map(|key| Arc::new(shown(key, secret, now)));
         let mut cache = self.cache();
-        match &known {
-            Some(known) => {
+        match &shown {
+            Some(shown) => {
                 cache.unknown.remove(&hash);
-                keep(&mut cache.keys, hash, Arc::clone(known), now);
+                keep(&mut cache.keys, hash, Arc::clone(shown), now);
             }
             None => {
                 cache.keys.remove(&hash);
                 keep(&mut cache.unknown, hash, (), now);
             }
         }
-        Ok(known)
+        Ok(shown)
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
@@ -173,22 +198,26 @@ impl Authenticator {
     }
 }
 
-fn known(key: ApiKey, secret: &Secret) -> Known {
-    let shown = Authenticated {
+fn shown(key: ApiKey, secret: &Secret, now: Timestamp) -> Shown {
+    let asker = Authenticated {
         scope: key.scope,
         key: key.id,
         kind: key.kind,
         permissions: key.permissions,
         hint: mask(secret.expose()),
     };
-    Known { shown, expires_at: key.expires_at }
+    Shown { asker, expires_at: key.expires_at, read_at: now }
 }
 
 fn fresh<V: Clone>(map: &Map<V>, hash: &SecretHash, now: Timestamp) -> Option<V> {
     let entry = map.get(hash)?;
+    is_fresh(entry.read_at, now).then(|| entry.value.clone())
+}
+
+fn is_fresh(read_at: Timestamp, now: Timestamp) -> bool {
     // A clock that was set back makes an age negative: then look again.
-    let age_s = now.0.saturating_sub(entry.read_at.0);
-    (0..KEY_CACHE_TTL_S).contains(&age_s).then(|| entry.value.clone())
+    let age_s = now.0.saturating_sub(read_at.0);
+    (0..KEY_CACHE_TTL_S).contains(&age_s)
 }
 
 fn keep<V>(map: &mut Map<V>, hash: SecretHash, value: V, now: Timestamp) {
@@ -233,7 +262,7 @@ mod tests {
     use super::*;
     use taximeter_kernel::id::Mode;
 
-    fn shown(kind: KeyKind, permissions: &str) -> Authenticated {
+    fn asker(kind: KeyKind, permissions: &str) -> Authenticated {
         Authenticated {
             scope: Scope { account: Id::parse("acct_7").unwrap(), mode: Mode::Test },
             key: Id::parse("key_7").unwrap(),
@@ -245,12 +274,12 @@ mod tests {
 
     #[test]
     fn a_secret_key_may_do_everything() {
-        assert!(shown(KeyKind::Secret, "").require("customer", Access::Write).is_ok());
+        assert!(asker(KeyKind::Secret, "").require("customer", Access::Write).is_ok());
     }
 
     #[test]
     fn a_restricted_key_may_do_what_it_was_given_and_is_told_what_it_lacks() {
-        let key = shown(KeyKind::Restricted, "customer=read");
+        let key = asker(KeyKind::Restricted, "customer=read");
         assert!(key.require("customer", Access::Read).is_ok());
         let error = key.require("customer", Access::Write).unwrap_err();
         assert_eq!(error.kind, Kind::Permission);
@@ -267,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_publishable_key_may_do_nothing_even_with_permissions() {
-        let error = shown(KeyKind::Publishable, "customer=write")
+        let error = asker(KeyKind::Publishable, "customer=write")
             .require("customer", Access::Read)
             .unwrap_err();
         assert_eq!((error.kind, error.code), (Kind::Permission, Some("secret_key_required")));
@@ -298,5 +327,19 @@ mod tests {
         for (now, served) in [(99, false), (100, true), (104, true), (105, false)] {
             assert_eq!(fresh(&map, &hash, Timestamp(now)).is_some(), served, "{now}");
         }
+    }
+
+    #[test]
+    fn a_key_is_believed_for_five_seconds_and_not_beyond_its_end() {
+        let key = |expires_at: Option<i64>| Shown {
+            asker: asker(KeyKind::Secret, ""),
+            expires_at: expires_at.map(Timestamp),
+            read_at: Timestamp(100),
+        };
+        for (now, served) in [(99, false), (100, true), (104, true), (105, false)] {
+            assert_eq!(key(None).serves(Timestamp(now)), served, "{now}");
+        }
+        assert!(key(Some(103)).serves(Timestamp(102)));
+        assert!(!key(Some(103)).serves(Timestamp(103)));
     }
 }

@@ -12,7 +12,9 @@ use taximeter_db::{Cells, DbError, Row, Tx};
 use taximeter_kernel::id::{Account, ApiKey as ApiKeyKind, Id, Kind as _, Scope};
 use taximeter_kernel::time::Timestamp;
 
-pub use authenticator::{Authenticated, Authenticator, KEY_CACHE_ENTRIES_MAX, KEY_CACHE_TTL_S};
+pub use authenticator::{
+    Authenticated, Authenticator, KEY_CACHE_ENTRIES_MAX, KEY_CACHE_TTL_S, Shown,
+};
 pub use permissions::{Access, InvalidPermission, Permissions, RESOURCES};
 pub use secret::{InvalidSecret, SECRET_BYTES_MAX, SECRET_CHARS_MIN, Secret, SecretHash, mask};
 

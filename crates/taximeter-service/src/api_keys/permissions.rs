@@ -9,6 +9,7 @@ use std::str::FromStr;
 pub const RESOURCES: &[&str] = &[
     "billing_meter",
     "billing_meter_event",
+    "billing_meter_event_adjustment",
     "customer",
     "event",
     "invoice",
