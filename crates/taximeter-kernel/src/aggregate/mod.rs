@@ -78,3 +78,6 @@ pub enum CellError {
     #[error(transparent)]
     Number(#[from] DecimalError),
 }
+
+#[cfg(test)]
+mod tests;

@@ -164,3 +164,103 @@ fn doubled(limbs: [u64; 4]) -> [u64; 4] {
         doubled
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(percentile: &str, exact_max: usize, values: &[Decimal]) -> (Decimal, bool) {
+        let mut kept = Values::exact_up_to(exact_max, Percentile::parse(percentile).unwrap());
+        values.iter().for_each(|value| kept.add(*value));
+        (kept.clone().quantity(), kept.is_approximate())
+    }
+
+    fn check(percentile: &str, values: &[i64], expected: i64) {
+        let values: Vec<Decimal> = values.iter().copied().map(Decimal::from_int).collect();
+        let (exact, approximate) = at(percentile, 101, &values);
+        assert_eq!((exact, approximate), (expected.into(), false), "{percentile} of {values:?}");
+    }
+
+    #[test]
+    fn the_nearest_rank_is_the_smallest_value_that_enough_do_not_exceed() {
+        check("50", &[], 0);
+        check("99.9", &[7], 7);
+        check("50", &[7, 2, 5, 3], 3);
+        check("75", &[7, 2, 5, 3], 5);
+        check("75.1", &[7, 2, 5, 3], 7);
+        check("50", &[3, 1, 2], 2);
+        check("50", &[-3, -1, -2], -2);
+        let hundred: Vec<i64> = (1..=100).collect();
+        check("95", &hundred, 95);
+        check("95.1", &hundred, 96);
+    }
+
+    #[test]
+    fn one_value_too_many_to_be_exact_makes_it_approximate() {
+        let values = [1_000_003, 7, 13].map(Decimal::from_int);
+        assert_eq!(at("50", 3, &values), (13.into(), false));
+        // 13 × 10^18 is 180.4 × 2^56, and the middle of its bucket is 180.5 × 2^56.
+        let (middle, approximate) = at("50", 2, &values);
+        assert!(approximate);
+        assert_eq!(middle.to_string(), "13.006395723845992448");
+        let values = [7, 13, 13].map(Decimal::from_int);
+        assert_eq!(at("50", 2, &values), (13.into(), true), "never above the greatest");
+    }
+
+    #[test]
+    fn the_largest_numbers_have_their_buckets_too() {
+        let most = Decimal::new(i128::MAX, 0).unwrap();
+        let least = Decimal::new(i128::MIN, 0).unwrap();
+        let tiny = Decimal::new(1, SCALE_MAX).unwrap();
+        let values = [most, least, Decimal::ZERO, tiny, most];
+        assert_eq!(at("50", 0, &values).0, tiny);
+        assert_eq!(at("99", 0, &values).0, most);
+        assert_eq!(at("50", 0, &[least, least, least, tiny]).0, least);
+        assert!(bucket_of(most) < 24_000 && -24_000 < bucket_of(least));
+    }
+
+    fn any_decimal() -> impl Strategy<Value = Decimal> {
+        let mantissa = prop_oneof![any::<i128>(), -1_000_000_i128..1_000_000, -300_i128..300];
+        (mantissa, 0..=SCALE_MAX).prop_map(|(m, scale)| Decimal::new(m, scale).unwrap())
+    }
+
+    /// Whether the two are at most half a percent of `exact` apart.
+    fn near(exact: Decimal, approximate: Decimal) -> bool {
+        let units = |number: Decimal| WideSum::from(number);
+        let apart = units(exact).checked_sub(units(approximate)).unwrap();
+        let sides = [apart, units(exact)]
+            .map(|it| if it.is_negative() { it.checked_neg().unwrap() } else { it });
+        sides[0].checked_mul(200).unwrap() <= sides[1]
+    }
+
+    proptest! {
+        #[test]
+        fn the_sketch_is_within_half_a_percent(
+            values in prop::collection::vec(any_decimal(), 1..40), tenths in 500_u16..=999,
+        ) {
+            let percentile = Percentile::from_tenths(tenths).unwrap().to_string();
+            let (exact, _) = at(&percentile, 40, &values);
+            let (approximate, _) = at(&percentile, 0, &values);
+            prop_assert!(near(exact, approximate), "{approximate} for {exact}");
+        }
+
+        #[test]
+        fn the_order_of_the_values_does_not_matter(
+            mut values in prop::collection::vec(any_decimal(), 0..40), exact_max in 0_usize..40,
+        ) {
+            let one_way = at("97.5", exact_max, &values);
+            values.reverse();
+            prop_assert_eq!(at("97.5", exact_max, &values), one_way);
+            values.sort_unstable();
+            prop_assert_eq!(at("97.5", exact_max, &values), one_way);
+        }
+
+        #[test]
+        fn a_greater_value_has_no_smaller_bucket(a in any_decimal(), b in any_decimal()) {
+            let buckets = (bucket_of(a.min(b)), bucket_of(a.max(b)));
+            prop_assert!(buckets.0 <= buckets.1, "{buckets:?}");
+            prop_assert!(near(a, middle_of(bucket_of(a))));
+        }
+    }
+}

@@ -120,7 +120,7 @@ fn rounded(wide: &BigInt, divisor: &BigInt) -> Result<Decimal, DecimalError> {
 }
 
 /// `mantissa ÷ 10^scale`, in lowest terms before it must fit.
-fn narrow(mantissa: &BigInt, mut scale: u8) -> Result<Decimal, DecimalError> {
+pub(super) fn narrow(mantissa: &BigInt, mut scale: u8) -> Result<Decimal, DecimalError> {
     let ten = BigInt::from(10);
     let mut mantissa = mantissa.clone();
     while scale > 0 {

@@ -172,13 +172,10 @@ impl Tally {
 
 /// `sum × (to - from)` in seconds; 0 when `to` is not after `from`.
 fn by_seconds(sum: WideSum, from: Timestamp, to: Timestamp) -> Result<WideSum, DecimalError> {
-    // The longest span is one second short of twice what the factor holds.
-    let seconds = i128::from(to.0).saturating_sub(from.0.into()).max(0);
-    let half = seconds >> 1_u32;
-    let part = |seconds: i128| {
-        sum.checked_mul(i64::try_from(seconds).map_err(|_| DecimalError::Overflow)?)
-    };
-    part(half)?.checked_add(part(seconds.saturating_sub(half))?)
+    if to <= from {
+        return Ok(WideSum::ZERO);
+    }
+    sum.checked_mul_unsigned(to.0.abs_diff(from.0))
 }
 
 fn whole(count: u64) -> Result<Decimal, DecimalError> {

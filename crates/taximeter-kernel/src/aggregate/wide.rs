@@ -83,11 +83,26 @@ impl WideSum {
         if let Some(product) = product {
             return Ok(Self::from_units(product));
         }
+        self.product(factor.unsigned_abs(), self.is_negative() != (factor < 0))
+    }
+
+    /// The exact product with a number that is not below 0 and may be twice as large as a signed one:
+    /// the seconds of any span of time.
+    ///
+    /// # Errors
+    /// [`DecimalError::Overflow`] when it does not fit.
+    pub(super) fn checked_mul_unsigned(self, factor: u64) -> Result<Self, DecimalError> {
+        match i64::try_from(factor) {
+            Ok(factor) => self.checked_mul(factor),
+            Err(_) => self.product(factor, self.is_negative()),
+        }
+    }
+
+    fn product(self, factor: u64, negative: bool) -> Result<Self, DecimalError> {
         let (mut limbs, mut carry) = (self.magnitude(), 0);
         for limb in &mut limbs {
-            (*limb, carry) = multiply_add(*limb, factor.unsigned_abs(), carry);
+            (*limb, carry) = multiply_add(*limb, factor, carry);
         }
-        let negative = self.is_negative() != (factor < 0);
         if carry == 0 { Self::signed(limbs, negative) } else { Err(DecimalError::Overflow) }
     }
 
@@ -252,3 +267,6 @@ impl From<Decimal> for WideSum {
         Self::signed([a, b, c, 0], number.is_negative()).unwrap_or(Self::ZERO)
     }
 }
+
+#[cfg(test)]
+mod tests;
