@@ -107,24 +107,6 @@ impl Cell {
         }
     }
 
-    /// The cell of one event.
-    fn of(&self, event: &Counted) -> Result<Self, DecimalError> {
-        let one = Some(*event);
-        Ok(match self {
-            Self::Sum { .. } => Self::Sum { count: 1, sum: event.number()?.into() },
-            Self::Count { .. } => Self::Count { count: 1 },
-            Self::Last { .. } => Self::Last { count: 1, last: one },
-            Self::Max { .. } => Self::Max { count: 1, value: Some(event.number()?) },
-            Self::Min { .. } => Self::Min { count: 1, value: Some(event.number()?) },
-            Self::Weighted { .. } => {
-                let sum = WideSum::from(event.number()?);
-                let into_hour = event.timestamp.0.checked_rem_euclid(HOUR_S).unwrap_or(0);
-                Self::Weighted { count: 1, sum, moment: sum.checked_mul(into_hour)? }
-            }
-            Self::Survivor { .. } => Self::Survivor { latest: one },
-        })
-    }
-
     /// Counts one event of the cell's hour.
     ///
     /// # Errors
@@ -132,7 +114,35 @@ impl Cell {
     /// [`DecimalError::Overflow`] when not even a [`WideSum`] holds the sum; the cell is then
     /// unchanged.
     pub fn add(&mut self, event: &Counted) -> Result<(), DecimalError> {
-        *self = self.merged(&self.of(event)?)?.unwrap_or(*self);
+        match self {
+            Self::Sum { count, sum } => {
+                let added = sum.checked_add(event.number()?.into())?;
+                *count = plus(*count, 1)?;
+                *sum = added;
+            }
+            Self::Count { count } => *count = plus(*count, 1)?,
+            Self::Last { count, last } => {
+                *count = plus(*count, 1)?;
+                keep_later(last, event);
+            }
+            Self::Max { count, value } => {
+                let number = event.number()?;
+                *count = plus(*count, 1)?;
+                *value = Some(value.map_or(number, |value| value.max(number)));
+            }
+            Self::Min { count, value } => {
+                let number = event.number()?;
+                *count = plus(*count, 1)?;
+                *value = Some(value.map_or(number, |value| value.min(number)));
+            }
+            Self::Weighted { count, sum, moment } => {
+                let (change, its_moment) = weighted(event)?;
+                let added = (sum.checked_add(change)?, moment.checked_add(its_moment)?);
+                *count = plus(*count, 1)?;
+                (*sum, *moment) = added;
+            }
+            Self::Survivor { latest } => keep_arrived_later(latest, event),
+        }
         Ok(())
     }
 
@@ -142,42 +152,36 @@ impl Cell {
     /// [`CellError::Kind`] when the two are for different formulas, [`CellError::Number`] when not
     /// even a [`WideSum`] holds the sum; the cell is then unchanged.
     pub fn merge(&mut self, other: &Self) -> Result<(), CellError> {
-        *self = self.merged(other)?.ok_or(CellError::Kind)?;
-        Ok(())
-    }
-
-    /// The two as one; nothing when they are of different kinds.
-    fn merged(&self, other: &Self) -> Result<Option<Self>, DecimalError> {
-        let plus = |a: i64, b: i64| a.checked_add(b).ok_or(DecimalError::Overflow);
-        Ok(Some(match (*self, *other) {
-            (Self::Sum { count, sum }, Self::Sum { count: c, sum: s }) => {
-                Self::Sum { count: plus(count, c)?, sum: sum.checked_add(s)? }
+        match (self, other) {
+            (Self::Sum { count, sum }, Self::Sum { count: more, sum: term }) => {
+                let added = sum.checked_add(*term)?;
+                *count = plus(*count, *more)?;
+                *sum = added;
             }
-            (Self::Count { count }, Self::Count { count: c }) => {
-                Self::Count { count: plus(count, c)? }
+            (Self::Count { count }, Self::Count { count: more }) => *count = plus(*count, *more)?,
+            (Self::Last { count, last }, Self::Last { count: more, last: other }) => {
+                *count = plus(*count, *more)?;
+                other.iter().for_each(|other| keep_later(last, other));
             }
-            (Self::Last { count, last }, Self::Last { count: c, last: l }) => {
-                let last = greatest(last, l, |event| (event.timestamp, event.seq));
-                Self::Last { count: plus(count, c)?, last }
+            (Self::Max { count, value }, Self::Max { count: more, value: other }) => {
+                *count = plus(*count, *more)?;
+                // Nothing is less than something.
+                *value = (*value).max(*other);
             }
-            // Nothing is less than something.
-            (Self::Max { count, value }, Self::Max { count: c, value: v }) => {
-                Self::Max { count: plus(count, c)?, value: value.max(v) }
-            }
-            (Self::Min { count, value }, Self::Min { count: c, value: v }) => {
-                let value = value.into_iter().chain(v).min();
-                Self::Min { count: plus(count, c)?, value }
+            (Self::Min { count, value }, Self::Min { count: more, value: other }) => {
+                *count = plus(*count, *more)?;
+                *value = value.iter().chain(other).min().copied();
             }
             (
                 Self::Weighted { count, sum, moment },
-                Self::Weighted { count: c, sum: s, moment: m },
-            ) => Self::Weighted {
-                count: plus(count, c)?,
-                sum: sum.checked_add(s)?,
-                moment: moment.checked_add(m)?,
-            },
-            (Self::Survivor { latest }, Self::Survivor { latest: l }) => {
-                Self::Survivor { latest: greatest(latest, l, |event| event.seq) }
+                Self::Weighted { count: more, sum: term, moment: its_moment },
+            ) => {
+                let added = (sum.checked_add(*term)?, moment.checked_add(*its_moment)?);
+                *count = plus(*count, *more)?;
+                (*sum, *moment) = added;
+            }
+            (Self::Survivor { latest }, Self::Survivor { latest: other }) => {
+                other.iter().for_each(|other| keep_arrived_later(latest, other));
             }
             (
                 Self::Sum { .. }
@@ -188,12 +192,15 @@ impl Cell {
                 | Self::Weighted { .. }
                 | Self::Survivor { .. },
                 _,
-            ) => return Ok(None),
-        }))
+            ) => return Err(CellError::Kind),
+        }
+        Ok(())
     }
 
     /// Takes out an event that is counted in this cell, or in the cell that this change is to be
-    /// merged with: an empty sum cell becomes count -1, sum -v.
+    /// merged with: an empty sum cell becomes count -1, sum -v. Where a change of a `last`, `max`,
+    /// `min` or survivor cell has taken an event out, counting anew means the whole hour: the cell
+    /// that the change is to be merged with may hold what was taken out.
     pub fn remove(&mut self, event: &Counted) -> Removal {
         match self.without(event) {
             Some(cell) => {
@@ -227,13 +234,11 @@ impl Cell {
                 above.then_some(Self::Min { count: less(count)?, value })?
             }
             Self::Weighted { count, sum, moment } => {
-                let Ok(Self::Weighted { sum: s, moment: m, .. }) = self.of(event) else {
-                    return None;
-                };
+                let (change, its_moment) = weighted(event).ok()?;
                 Self::Weighted {
                     count: less(count)?,
-                    sum: sum.checked_sub(s).ok()?,
-                    moment: moment.checked_sub(m).ok()?,
+                    sum: sum.checked_sub(change).ok()?,
+                    moment: moment.checked_sub(its_moment).ok()?,
                 }
             }
             Self::Survivor { latest } => {
@@ -256,13 +261,26 @@ impl Counted {
     }
 }
 
-fn greatest<K: Ord>(
-    a: Option<Counted>,
-    b: Option<Counted>,
-    key: impl Fn(&Counted) -> K,
-) -> Option<Counted> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(if key(&b) > key(&a) { b } else { a }),
-        (one, None) | (None, one) => one,
+fn plus(count: i64, more: i64) -> Result<i64, DecimalError> {
+    count.checked_add(more).ok_or(DecimalError::Overflow)
+}
+
+/// A change of the level, and the same times the seconds from the start of its hour: 5 at 0:10 is
+/// 5 and 3,000.
+fn weighted(event: &Counted) -> Result<(WideSum, WideSum), DecimalError> {
+    let change = WideSum::from(event.number()?);
+    let into_hour = event.timestamp.0.checked_rem_euclid(HOUR_S).unwrap_or(0);
+    Ok((change, change.checked_mul(into_hour)?))
+}
+
+fn keep_later(last: &mut Option<Counted>, event: &Counted) {
+    if last.is_none_or(|last| (last.timestamp, last.seq) < (event.timestamp, event.seq)) {
+        *last = Some(*event);
+    }
+}
+
+fn keep_arrived_later(latest: &mut Option<Counted>, event: &Counted) {
+    if latest.is_none_or(|latest| latest.seq < event.seq) {
+        *latest = Some(*event);
     }
 }

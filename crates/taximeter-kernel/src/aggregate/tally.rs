@@ -55,9 +55,11 @@ impl Members {
     }
 
     fn settle(&mut self) {
-        self.hashes.sort_unstable();
+        // A sort that makes use of the order that is there already.
+        self.hashes.sort();
         self.hashes.dedup();
-        self.numbers.sort_unstable();
+        // Any order will do, and this one takes no arithmetic.
+        self.numbers.sort_by_key(|number| (number.mantissa(), number.scale()));
         self.numbers.dedup();
         self.settled = self.len();
     }

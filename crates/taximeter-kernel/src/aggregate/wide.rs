@@ -135,9 +135,7 @@ impl WideSum {
 
     /// `units / 10^scale` as a decimal in lowest terms, for the units that this number counts.
     pub(super) fn narrowed(self, scale: u8) -> Result<Decimal, DecimalError> {
-        if let Some(units) = self.small() {
-            return Decimal::new(units, scale);
-        }
+        // Also where it fits as it is: a decimal takes its zeros off one by one.
         let (limbs, zeros) = stripped(self.magnitude(), scale);
         let lowest = Self::signed(limbs, self.is_negative())?;
         let mantissa = lowest.small().ok_or(DecimalError::Overflow)?;
