@@ -15,16 +15,51 @@ use crate::support::Sent;
 /// What happened; its place in the order is its place in the journal, from 1.
 enum Entry {
     Arrived(Event),
-    Cancelled { of: u64 },
-    Restored { of: u64 },
+    Cancelled {
+        of: u64,
+    },
+    Restored {
+        of: u64,
+    },
     /// The version at `of` gave way to this one.
-    Amended { of: u64, by: Event },
+    Amended {
+        of: u64,
+        by: Event,
+    },
 }
 
 pub(crate) struct Naive {
     journal: Vec<Entry>,
     series_max: usize,
+    /// How often each answer was given, so that a test can see whether it met them all.
+    pub(crate) answers: BTreeMap<&'static str, u64>,
 }
+
+fn name_of_appended(appended: &Appended) -> &'static str {
+    match appended {
+        Appended::Recorded(_) => "recorded",
+        Appended::Replayed(_) => "replayed",
+        Appended::RequestMismatch => "request mismatch",
+        Appended::Duplicate(_) => "duplicate",
+        Appended::TooManySeries => "too many series",
+    }
+}
+
+fn name_of_corrected(action: &Action, corrected: Corrected) -> &'static str {
+    match (corrected, action) {
+        (Corrected::Done(_), Action::Cancel) => "cancelled",
+        (Corrected::Done(_), Action::Restore) => "restored",
+        (Corrected::Done(_), Action::Amend(_)) => "amended",
+        (Corrected::NothingToDo, _) => "nothing to do",
+        (Corrected::NotFound, _) => "not found",
+        (Corrected::TooOld, _) => "too old",
+        (Corrected::Ambiguous, _) => "ambiguous",
+        (Corrected::TooManySeries, _) => "too many series by an amendment",
+    }
+}
+
+/// How many names there are for answers.
+pub(crate) const ANSWERS: usize = 13;
 
 fn place(at: usize) -> u64 {
     u64::try_from(at).unwrap() + 1
@@ -36,7 +71,7 @@ fn at(seq: u64) -> usize {
 
 impl Naive {
     pub(crate) fn new(series_max: usize) -> Self {
-        Self { journal: Vec::new(), series_max }
+        Self { journal: Vec::new(), series_max, answers: BTreeMap::new() }
     }
 
     pub(crate) fn position(&self) -> u64 {
@@ -90,6 +125,12 @@ impl Naive {
     }
 
     pub(crate) fn append(&mut self, sent: &Sent) -> Appended {
+        let appended = self.appended(sent);
+        *self.answers.entry(name_of_appended(&appended)).or_default() += 1;
+        appended
+    }
+
+    fn appended(&mut self, sent: &Sent) -> Appended {
         if let Some(request) = sent.request {
             // Found from the newest, because a key that was forgotten may be used again.
             let first = self.arrived().rev().find(|event| {
@@ -125,6 +166,9 @@ impl Naive {
     /// Whether the event has a combination of dimension values beyond those that its customer may
     /// have for its meter. What was cancelled or amended took its place all the same.
     fn is_one_too_many(&self, new: &Event) -> bool {
+        if new.dimensions.is_empty() {
+            return false;
+        }
         let versions = self.now();
         let of_series = versions.iter().map(|(event, _)| event).filter(|event| {
             event.meter == new.meter && event.customer == new.customer && event.scope == new.scope
@@ -133,12 +177,16 @@ impl Naive {
             .map(|event| &event.dimensions)
             .filter(|dimensions| !dimensions.is_empty())
             .collect();
-        !new.dimensions.is_empty()
-            && !known.contains(&new.dimensions)
-            && known.len() >= self.series_max
+        !known.contains(&new.dimensions) && known.len() >= self.series_max
     }
 
     pub(crate) fn correct(&mut self, order: &Correction) -> Corrected {
+        let corrected = self.corrected(order);
+        *self.answers.entry(name_of_corrected(&order.action, corrected)).or_default() += 1;
+        corrected
+    }
+
+    fn corrected(&mut self, order: &Correction) -> Corrected {
         let found = self.by_identifier(&order.scope, order.customer.as_ref(), &order.identifier);
         let found: Vec<Event> =
             found.into_iter().filter(|event| event.event_name == order.event_name).collect();
@@ -172,7 +220,7 @@ impl Naive {
             | (Standing::Cancelled, Action::Cancel | Action::Amend(_)) => {
                 return Corrected::NothingToDo;
             }
-            (Standing::Amended, _) => unreachable!("found by its identifier"),
+            (Standing::Amended, _) => panic!("an identifier finds the version that stands"),
         };
         self.journal.push(entry);
         Corrected::Done(self.position())
@@ -228,7 +276,11 @@ impl Naive {
             if is_of_series && standing == Standing::Counts && is_wanted() {
                 let values = query.group_by.iter().map(|by| event.dimensions[*by].clone());
                 let Event { seq, timestamp, measure, .. } = *event;
-                groups.entry(values.collect()).or_default().push(Counted { seq, timestamp, measure });
+                groups.entry(values.collect()).or_default().push(Counted {
+                    seq,
+                    timestamp,
+                    measure,
+                });
             }
         }
         if query.group_by.is_empty() {

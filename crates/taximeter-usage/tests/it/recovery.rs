@@ -3,10 +3,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use taximeter_usage::{Appended, Engine, Event, EventQuery, NewEvent, OpenError, ReadError};
+use taximeter_usage::{
+    Appended, Engine, Event, EventQuery, OpenError, Order, ReadError, UsageQuery,
+};
 use tempfile::TempDir;
 
-use crate::support::{ALWAYS, Place, SEVEN, SMALL, block_on, cancel, event_at, request, series};
+use crate::settings::{Setting, raw_log};
+use crate::support::{
+    ALWAYS, Place, SEVEN, SUM, Sent, amend, batch, block_on, cancel, event, event_at, events_query,
+    request, restore, series,
+};
+
+/// A log that these tests change byte by byte.
+const RAW: &Setting = &Setting { name: "raw log", options: raw_log, chores: &[] };
 
 /// What a crashed engine leaves: a copy of its files while it runs.
 struct Crashed {
@@ -17,15 +26,16 @@ struct Crashed {
 
 const SEGMENT: &str = "shard-0/0000000000.log";
 
-/// Bytes of header before the first frame of a segment.
+/// Bytes of header before the first frame of a segment, and of a frame before its records.
 const HEADER_BYTES: usize = 32;
 
 fn crashed(events: usize) -> Crashed {
-    let place = Place::new();
+    let place = Place::new(RAW);
     let acknowledged = (0..events)
         .map(|number| {
-            let number_i64 = i64::try_from(number).unwrap();
-            place.record(event_at(&format!("e{number}"), SEVEN + number_i64, "1.5"))
+            let second = i64::try_from(number).unwrap();
+            let sent = event_at(&format!("e{number}"), SEVEN + second, "1.5");
+            sent.recorded(place.record(&sent))
         })
         .collect();
     Crashed { dir: copy_of(place.dir.path()), acknowledged }
@@ -33,21 +43,35 @@ fn crashed(events: usize) -> Crashed {
 
 fn copy_of(dir: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
-    fs::create_dir(copy.path().join("shard-0")).unwrap();
-    for entry in fs::read_dir(dir.join("shard-0")).unwrap() {
-        let from = entry.unwrap().path();
-        fs::copy(&from, copy.path().join("shard-0").join(from.file_name().unwrap())).unwrap();
-    }
+    copy_into(&dir.join("shard-0"), &copy.path().join("shard-0"));
     copy
 }
 
+fn copy_into(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let copy = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_into(&path, &copy);
+        } else {
+            fs::copy(&path, copy).unwrap();
+        }
+    }
+}
+
 fn open(dir: &Path) -> Result<Engine, OpenError> {
-    Engine::open(dir, SMALL)
+    Engine::open(dir, raw_log())
 }
 
 fn events(engine: &Engine) -> Vec<Event> {
-    let query = EventQuery { series: series(), period: ALWAYS, after: 0, limit: 1_000 };
-    engine.events(&query).unwrap()
+    let query = EventQuery { limit: 1_000, ..events_query(Order::Oldest) };
+    engine.events(&query).unwrap().events
+}
+
+fn sum(engine: &Engine) -> String {
+    let usage = engine.usage_in(&UsageQuery::of(series(SUM), SUM), ALWAYS).unwrap();
+    usage.quantity.to_string()
 }
 
 /// Where each frame of the segment begins, and where the last one ends.
@@ -83,7 +107,7 @@ fn what_was_acknowledged_before_a_crash_is_there_after_it() {
     let crashed = crashed(7);
     let engine = open(crashed.dir.path()).unwrap();
     assert_eq!(events(&engine), crashed.acknowledged);
-    assert_eq!(engine.total(&series(), None, ALWAYS).unwrap().sum.to_string(), "10.5");
+    assert_eq!(sum(&engine), "10.5");
 }
 
 #[test]
@@ -99,7 +123,7 @@ fn a_log_that_was_cut_short_anywhere_in_its_last_frame_keeps_the_frames_before_i
         let engine = engine.unwrap();
         assert_eq!(events(&engine), crashed.acknowledged[..whole], "cut to {length}");
         // The log goes on from there, and what was cut off does not come back.
-        block_on(engine.append(vec![event_at("after", SEVEN, "7")])).unwrap();
+        block_on(engine.append(batch(&[event_at("after", SEVEN, "7")]))).unwrap();
         engine.close();
         assert_eq!(events(&open(dir.path()).unwrap()).len(), whole + 1, "cut to {length}");
     }
@@ -143,9 +167,9 @@ fn a_flipped_bit_before_the_last_frame_refuses_to_open_and_names_the_place() {
 
 #[test]
 fn after_a_clean_close_a_flipped_bit_in_any_event_refuses_to_open() {
-    let place = Place::new();
+    let place = Place::new(RAW);
     for number in 0..3 {
-        place.record(event_at(&number.to_string(), SEVEN, "1.5"));
+        place.record(&event_at(&number.to_string(), SEVEN, "1.5"));
     }
     place.engine.close();
     let closed = Crashed { dir: copy_of(place.dir.path()), acknowledged: Vec::new() };
@@ -202,10 +226,9 @@ fn a_frame_that_is_gone_from_between_refuses_to_open() {
 /// A log of several full segments, and their paths.
 fn several_segments() -> (Crashed, Vec<PathBuf>) {
     let crashed = crashed(100);
-    let mut paths: Vec<PathBuf> = fs::read_dir(crashed.dir.path().join("shard-0"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let files = fs::read_dir(crashed.dir.path().join("shard-0")).unwrap();
+    let mut paths: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
     paths.sort();
     assert!(paths.len() >= 3, "{paths:?}");
     (crashed, paths)
@@ -261,21 +284,6 @@ fn a_log_that_a_newer_version_wrote_refuses_to_open() {
 }
 
 #[test]
-fn an_event_that_the_disk_changed_since_is_not_read_as_if_it_were_whole() {
-    let place = Place::new();
-    let recorded = place.record(event_at("a", SEVEN, "1.5"));
-    let path = place.dir.path().join(SEGMENT);
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[HEADER_BYTES + 50] ^= 1;
-    fs::write(&path, bytes).unwrap();
-    let read = place.engine.event_by_identifier(&recorded.scope, &recorded.customer, "a");
-    assert!(matches!(read, Err(ReadError::Damaged { offset: 32, .. })), "{read:?}");
-    let replay = NewEvent { request: request(7, 13), ..event_at("b", SEVEN, "1") };
-    place.record(replay.clone());
-    assert!(matches!(place.append(replay), Appended::Replayed(_)), "others are not affected");
-}
-
-#[test]
 fn a_refused_log_is_left_as_it_was() {
     let crashed = crashed(3);
     let before = fs::read(crashed.dir.path().join(SEGMENT)).unwrap();
@@ -286,18 +294,86 @@ fn a_refused_log_is_left_as_it_was() {
     assert_eq!(after.iter().zip(&before).filter(|(a, b)| a != b).count(), 1);
 }
 
-#[test]
-fn a_cancel_cut_off_by_a_crash_has_not_happened() {
-    let place = Place::new();
-    let recorded =
-        place.record(NewEvent { received: cancel("a").now, ..event_at("a", SEVEN, "3") });
-    let before = place.engine.total(&series(), None, ALWAYS).unwrap();
-    block_on(place.engine.cancel(cancel("a"))).unwrap();
-    let crashed = Crashed { dir: copy_of(place.dir.path()), acknowledged: vec![recorded] };
+/// Takes the last frame of a crashed place for a write that the crash cut short.
+fn without_the_last_frame(place: &Place) -> (Engine, TempDir) {
+    let crashed = Crashed { dir: copy_of(place.dir.path()), acknowledged: Vec::new() };
     let bytes = fs::read(crashed.dir.path().join(SEGMENT)).unwrap();
     let end = *frame_offsets(&bytes).last().unwrap();
-    let (engine, _dir) = reopen_changed(&crashed, |bytes| bytes[end - 1] ^= 1);
-    let engine = engine.unwrap();
-    assert_eq!(engine.total(&series(), None, ALWAYS).unwrap(), before);
-    assert_eq!(events(&engine), crashed.acknowledged);
+    let (engine, dir) = reopen_changed(&crashed, |bytes| bytes[end - 1] ^= 1);
+    (engine.unwrap(), dir)
+}
+
+#[test]
+fn a_correction_cut_off_by_a_crash_has_not_happened() {
+    for order in [cancel("a"), amend("a", SEVEN + 5, "7")] {
+        let place = Place::new(RAW);
+        let sent = event_at("a", SEVEN, "3");
+        place.record(&sent);
+        place.correct_done(order.clone());
+        let (engine, _dir) = without_the_last_frame(&place);
+        assert_eq!(sum(&engine), "3");
+        assert_eq!(events(&engine), [sent.recorded(1)]);
+        // Given again, it is carried out.
+        block_on(engine.correct(vec![order])).unwrap();
+        assert_eq!(engine.position().unwrap(), 2);
+        assert_ne!(sum(&engine), "3");
+    }
+}
+
+#[test]
+fn a_restore_cut_off_by_a_crash_leaves_the_event_cancelled() {
+    let place = Place::new(RAW);
+    place.record(&event_at("a", SEVEN, "3"));
+    place.correct_done(cancel("a"));
+    place.correct_done(restore("a"));
+    let (engine, _dir) = without_the_last_frame(&place);
+    assert_eq!(sum(&engine), "0");
+}
+
+#[test]
+fn a_batch_cut_off_by_a_crash_is_gone_as_a_whole_and_its_names_are_free() {
+    let place = Place::new(RAW);
+    place.record(&event("first"));
+    let sent = |identifier| Sent { request: request(7, 13), ..event(identifier) };
+    place.append_all(&[sent("a"), event("b"), event("c")]);
+    let (engine, dir) = without_the_last_frame(&place);
+    assert_eq!(sum(&engine), "1");
+    let again = [sent("d"), event("b"), event("c")];
+    let appended = block_on(engine.append(batch(&again))).unwrap();
+    assert_eq!(appended, [2, 3, 4].map(Appended::Recorded));
+    engine.close();
+    assert_eq!(sum(&open(dir.path()).unwrap()), "4");
+}
+
+#[test]
+fn a_crash_after_any_acknowledgement_keeps_what_was_answered_until_then() {
+    let place = Place::new(RAW);
+    for number in 0..25 {
+        place.record(&event_at(&number.to_string(), SEVEN, "1"));
+        if number % 3 == 0 {
+            place.correct_done(cancel(&number.to_string()));
+        }
+        let crashed = copy_of(place.dir.path());
+        let engine = open(crashed.path()).unwrap();
+        assert_eq!(events(&engine), place.events());
+        assert_eq!(sum(&engine), place.usage(SUM, ALWAYS).0);
+        assert_eq!(engine.position().unwrap(), place.engine.position().unwrap());
+    }
+}
+
+#[test]
+fn what_the_disk_changed_since_is_never_read_as_if_it_were_whole() {
+    let place = Place::new(RAW);
+    let sent = event_at("a", SEVEN, "1.5");
+    let seq = place.record(&sent);
+    let path = place.dir.path().join(SEGMENT);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[HEADER_BYTES + 50] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    match place.engine.event_at(seq) {
+        // It was kept in memory.
+        Ok(found) => assert_eq!(found, Some(sent.recorded(seq))),
+        Err(ReadError::Damaged { path: named, .. }) => assert_eq!(named, path),
+        Err(other) => panic!("{other:?}"),
+    }
 }
