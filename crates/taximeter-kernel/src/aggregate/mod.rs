@@ -12,7 +12,6 @@ mod formula;
 mod percentile;
 mod reference;
 mod tally;
-mod total;
 mod wide;
 
 pub use cell::{Cell, Removal};
@@ -20,7 +19,6 @@ pub use formula::{Aggregation, Formula, Percentile, Source, Window};
 pub use percentile::PERCENTILE_EXACT_MAX;
 pub use reference::usage_of;
 pub use tally::Tally;
-pub use total::{Latest, Total};
 pub use wide::WideSum;
 
 use crate::decimal::{Decimal, DecimalError};

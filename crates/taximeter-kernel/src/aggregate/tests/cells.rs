@@ -40,6 +40,28 @@ fn an_hour_is_a_few_bytes() {
 }
 
 #[test]
+fn bytes_of_no_cell_are_refused() {
+    let check = |bytes: &[u8]| assert_eq!(Cell::decode(bytes), None, "{bytes:?}");
+    check(&[]);
+    check(&[0, 2]);
+    check(&[8, 2]);
+    // Only some kinds hold something.
+    check(&[0x81, 2, 1, 7]);
+    check(&[0x82, 2]);
+    // A count of more than 64 bits, and one that goes on for ever.
+    check(&[2, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2]);
+    check(&[2, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 0]);
+    assert!(Cell::decode(&[2, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1]).is_some());
+    // 19 digits after the point, though the last is a zero; a member where a number is due.
+    check(&[0x84, 2, 255, 19, 1, 10]);
+    check(&[0x84, 2, 254, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    // A number of 33 bytes; one of 17, which no decimal is and a sum may be.
+    check(&[&[1, 2, 255, 0, 33][..], &[1; 33]].concat());
+    check(&[&[0x84, 2, 255, 0, 17][..], &[1; 17]].concat());
+    assert!(Cell::decode(&[&[1, 2, 255, 18, 17][..], &[1; 17]].concat()).is_some());
+}
+
+#[test]
 fn a_cell_in_memory_is_small() {
     assert!(size_of::<Cell>() <= 96, "{}", size_of::<Cell>());
 }

@@ -76,6 +76,16 @@ fn a_sum_that_no_decimal_holds_is_kept_and_comes_back() {
 }
 
 #[test]
+fn an_overflow_that_the_carry_undoes_is_none() {
+    let least = WideSum::from_le_bytes(least());
+    let [one, minus_one] = [WideSum::from_units(1), WideSum::from_units(-1)];
+    assert_eq!(least.checked_add(one).unwrap().checked_add(minus_one), Ok(least));
+    assert_eq!(least.checked_add(minus_one), Err(DecimalError::Overflow));
+    assert_eq!(minus_one.checked_sub(least), least.checked_add(one).unwrap().checked_neg());
+    assert_eq!(WideSum::ZERO.checked_sub(least), Err(DecimalError::Overflow));
+}
+
+#[test]
 fn the_least_number_has_no_opposite() {
     let least = WideSum::from_le_bytes(least());
     assert_eq!(least.checked_neg(), Err(DecimalError::Overflow));
