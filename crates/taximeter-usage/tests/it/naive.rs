@@ -242,8 +242,18 @@ impl Naive {
     }
 
     pub(crate) fn event_at(&self, seq: u64) -> Option<Event> {
-        let found = self.now().into_iter().find(|(event, _)| event.seq == seq);
-        found.map(Self::with_standing)
+        let entry = self.journal.get(usize::try_from(seq).ok()?.checked_sub(1)?)?;
+        let event = match entry {
+            Entry::Arrived(event) | Entry::Amended { by: event, .. } => event,
+            Entry::Cancelled { .. } | Entry::Restored { .. } => return None,
+        };
+        let became = self.journal.iter().rev().find_map(|entry| match entry {
+            Entry::Cancelled { of } if *of == seq => Some(Standing::Cancelled),
+            Entry::Restored { of } if *of == seq => Some(Standing::Counts),
+            Entry::Amended { of, .. } if *of == seq => Some(Standing::Amended),
+            _ => None,
+        });
+        Some(Self::with_standing((event, became.unwrap_or(Standing::Counts))))
     }
 
     /// All events that `query` asks for, whatever its limit.
