@@ -1,0 +1,47 @@
+//! An entry of the audit trail as clients see it.
+
+use serde_json::{Map, Value, json};
+use taximeter_usage::{Event, Standing};
+
+use super::Entry;
+use crate::meter_event_adjustments::id_of_position;
+use crate::params::Choice as _;
+
+impl Entry {
+    /// The object `billing.usage_audit_entry`, which is ours.
+    #[must_use]
+    pub fn wire(&self) -> Value {
+        json!({
+            "id": self.id.as_str(),
+            "object": "billing.usage_audit_entry",
+            "action": self.action.as_str(),
+            "after": self.after,
+            "api_key": self.api_key.as_str(),
+            "backfill": self.backfill.as_ref().map(taximeter_kernel::id::Id::as_str),
+            "before": self.before,
+            "created": self.created.0,
+            "customer": self.customer.as_ref().map(taximeter_kernel::id::Id::as_str),
+            "event": self.event_position.map(id_of_position),
+            "identifier": self.identifier,
+            "livemode": self.livemode,
+            "meter": self.meter.as_str(),
+            "reason": self.reason,
+            "request": self.request.as_str(),
+        })
+    }
+}
+
+/// What of an event a correction can change.
+pub(crate) fn state_of(event: &Event) -> Value {
+    let status = match event.standing {
+        Standing::Counts => "counted",
+        Standing::Cancelled => "canceled",
+        Standing::Amended => "amended",
+    };
+    let payload = event.payload.iter().map(|(k, v)| (k.clone(), Value::from(v.clone())));
+    json!({
+        "status": status,
+        "timestamp": event.timestamp.0,
+        "payload": payload.collect::<Map<_, _>>(),
+    })
+}
