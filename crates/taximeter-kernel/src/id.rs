@@ -51,6 +51,8 @@ kinds! {
     InvoiceLine "il" "line_item" 24;
     /// What turns events into a quantity.
     Meter "mtr" "billing meter" 24;
+    /// A record of usage, by its place in the order of arrival.
+    MeterEvent "mevt" "meter event" 14;
     /// What a quantity costs.
     Price "price" "price" 24;
     /// What is sold.

@@ -18,6 +18,7 @@ pub mod expand;
 pub mod idempotency;
 pub mod invoices;
 pub mod meter_events;
+pub mod meter_usage;
 pub mod meters;
 pub mod migrations;
 mod missing;

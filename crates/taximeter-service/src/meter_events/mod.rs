@@ -3,6 +3,7 @@
 //! Recording one event is the hot path: everything it needs to know of the control plane is in the
 //! [`crate::catalog`], and its idempotency key is kept by the usage engine in the frame of the event.
 
+mod list;
 mod summaries;
 mod wire;
 
@@ -23,6 +24,7 @@ use crate::idempotency::{self, Fingerprint};
 use crate::meters::Meter;
 use crate::params::{Decode, Node, Path, Schema, Text};
 use crate::{customers, meters};
+pub use list::{EVENTS_LOOKED_AT_MAX, List, Retrieve, Status, find, id_of, list, retrieve};
 pub use summaries::{Summaries, summaries};
 pub use wire::{v1, v2};
 

@@ -277,6 +277,22 @@ pub async fn list(ctx: &mut Ctx, input: List) -> Result<Page> {
     })
 }
 
+/// All meters, active or not, oldest first, and at most `max` of them.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub async fn all(ctx: &mut Ctx, max: usize) -> Result<Vec<Meter>> {
+    sql::all(ctx, max).await
+}
+
+/// The meters that count or counted events of this name, oldest first, and at most `max` of them.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub async fn ever_of_event_name(ctx: &mut Ctx, event_name: &str, max: usize) -> Result<Vec<Meter>> {
+    sql::find_all_by_event_name(ctx, event_name, max).await
+}
+
 async fn save(ctx: &mut Ctx, meter: &mut Meter) -> Result<()> {
     meter.updated = ctx.now;
     sql::update(ctx, meter).await?;

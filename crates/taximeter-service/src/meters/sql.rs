@@ -50,6 +50,27 @@ pub(super) async fn has_any_of_event_name(ctx: &mut Ctx, event_name: &str) -> Re
     Ok(found.is_some())
 }
 
+pub(super) async fn all(ctx: &mut Ctx, max: usize) -> Result<Vec<Meter>> {
+    let args = ctx.args([limit(max)]);
+    let sql = "SELECT * FROM meters WHERE account = $1 AND livemode = $2 ORDER BY seq LIMIT $3";
+    Ok(ctx.tx.rows(sql, args).await?)
+}
+
+pub(super) async fn find_all_by_event_name(
+    ctx: &mut Ctx,
+    event_name: &str,
+    max: usize,
+) -> Result<Vec<Meter>> {
+    let args = ctx.args([Arg::from(event_name), limit(max)]);
+    let sql = "SELECT * FROM meters \
+               WHERE account = $1 AND livemode = $2 AND event_name = $3 ORDER BY seq LIMIT $4";
+    Ok(ctx.tx.rows(sql, args).await?)
+}
+
+fn limit(max: usize) -> Arg {
+    Arg::from(i64::try_from(max).unwrap_or(i64::MAX))
+}
+
 pub(super) async fn insert(ctx: &mut Ctx, meter: &Meter) -> Result<()> {
     let args = ctx.args([
         Arg::from(&meter.id),

@@ -7,7 +7,8 @@ use proptest::test_runner::{Config, TestRunner};
 use super::{Decode, Node, Path, Schema};
 use crate::error::{Error, Kind};
 use crate::{
-    customers, events, invoices, meter_events, meters, prices, products, search, subscriptions,
+    customers, events, invoices, meter_events, meter_usage, meters, prices, products, search,
+    subscriptions,
 };
 
 /// One input: its name, its shape, and its decoder without what it decodes to.
@@ -38,7 +39,10 @@ fn inputs() -> Vec<Input> {
         invoices::preview::UpcomingLines,
         meter_events::Create,
         meter_events::CreateV2,
+        meter_events::List,
+        meter_events::Retrieve,
         meter_events::Summaries,
+        meter_usage::Retrieve,
         meters::Create,
         meters::List,
         meters::Update,

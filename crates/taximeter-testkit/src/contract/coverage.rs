@@ -13,6 +13,8 @@ const OUR_PARAMS: &[(&str, &str, &str, &str)] = &[
         "page",
         "the `next_page_url` of a v2 list carries it; the SDKs follow that address as it is",
     ),
+    ("GET", SUMMARIES, "dimension_filters", "Stripe's, in private preview"),
+    ("GET", SUMMARIES, "dimension_group_by_keys", "Stripe's, in private preview"),
     ("POST", METERS, "adjustment_window_seconds", "how long an event can be corrected"),
     ("POST", METERS, "default_aggregation[percentile]", "of the formula of that name"),
     ("POST", METERS, "dimension_payload_keys", "Stripe's, in private preview"),
@@ -26,6 +28,7 @@ const OUR_PARAMS: &[(&str, &str, &str, &str)] = &[
 
 const METERS: &str = "/v1/billing/meters";
 const METER: &str = "/v1/billing/meters/{id}";
+const SUMMARIES: &str = "/v1/billing/meters/{id}/event_summaries";
 
 static CONTRACT: LazyLock<Value> = LazyLock::new(|| {
     #[expect(clippy::expect_used, reason = "the file is compiled in; a broken one is a bug")]

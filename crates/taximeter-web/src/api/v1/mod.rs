@@ -1,8 +1,10 @@
 //! `/v1`: forms in, JSON out.
 
+mod analytics;
 mod customers;
 mod events;
 mod invoices;
+mod meter_event_reads;
 mod meter_events;
 mod meters;
 mod prices;
@@ -14,9 +16,11 @@ use crate::endpoint::Endpoint;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     [
+        analytics::endpoints(),
         customers::endpoints(),
         events::endpoints(),
         invoices::endpoints(),
+        meter_event_reads::endpoints(),
         meter_events::endpoints(),
         meters::endpoints(),
         prices::endpoints(),
