@@ -7,6 +7,7 @@
 
 pub mod app;
 pub mod contract;
+mod lane;
 pub mod offered;
 
 pub use app::{Client, Response, START, TestApp};

@@ -18,6 +18,7 @@ use taximeter_service::idempotency::{self, Fingerprint, Held, Stored};
 use taximeter_service::params::{Decode, Node, Path};
 use taximeter_service::version;
 
+use crate::answer::Answer;
 use crate::app::App;
 use crate::endpoint::{Flavor, Spec};
 use crate::error;
@@ -221,16 +222,9 @@ impl Call {
 
 /// The answer that was given before, marked as such.
 fn replay(stored: Stored) -> Response {
-    let mut response = json_response(stored.status, stored.body);
-    mark_replayed(&mut response, Some(&stored.request));
-    response
-}
-
-/// Marks a response as one that was given before.
-pub(crate) fn mark_replayed(response: &mut Response, original: Option<&str>) {
-    let headers = response.headers_mut();
-    headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
-    if let Some(value) = original.and_then(|id| HeaderValue::from_str(id).ok()) {
-        headers.insert(ORIGINAL_REQUEST, value);
+    let mut response = Answer::new(stored.status, stored.body).replayed().into_response();
+    if let Ok(original) = HeaderValue::from_str(&stored.request) {
+        response.headers_mut().insert(ORIGINAL_REQUEST, original);
     }
+    response
 }

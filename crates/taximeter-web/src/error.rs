@@ -4,11 +4,8 @@ use axum::response::Response;
 use serde_json::{Map, Value};
 use taximeter_service::error::{Error, Kind};
 
+use crate::answer::Answer;
 use crate::endpoint::Flavor;
-use crate::request::json_response;
-
-/// The seconds a client should wait when we are busy.
-const RETRY_AFTER_S: &str = "1";
 
 /// The body of an error. Members that say nothing are left out, as Stripe does.
 pub(crate) fn body(error: &Error, flavor: Flavor) -> Value {
@@ -58,18 +55,21 @@ pub(crate) const fn status(error: &Error, flavor: Flavor) -> u16 {
     }
 }
 
-/// The response to a request that failed, logged when it is our fault.
-pub(crate) fn response(error: &Error, flavor: Flavor) -> Response {
+/// The answer to a request that failed, logged when it is our fault.
+pub(crate) fn answer(error: &Error, flavor: Flavor) -> Answer {
     if matches!(error.kind, Kind::Internal | Kind::Unavailable) {
         tracing::error!(error = %chain(error), "request failed");
     }
-    let text = body(error, flavor).to_string();
-    let mut response = json_response(status(error, flavor), text);
+    let answer = Answer::new(status(error, flavor), body(error, flavor).to_string());
     if matches!(error.kind, Kind::RateLimit | Kind::Unavailable) {
-        let value = axum::http::HeaderValue::from_static(RETRY_AFTER_S);
-        response.headers_mut().insert(axum::http::header::RETRY_AFTER, value);
+        return answer.retry_later();
     }
-    response
+    answer
+}
+
+/// The same as a response.
+pub(crate) fn response(error: &Error, flavor: Flavor) -> Response {
+    answer(error, flavor).into_response()
 }
 
 /// An error and what lies under it, in one line.

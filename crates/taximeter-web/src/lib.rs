@@ -4,6 +4,7 @@
 //! else (keys, bodies, idempotency, expansion, versions, errors) is the same for every endpoint
 //! and stands in `dispatch`.
 
+mod answer;
 mod api;
 mod app;
 mod auth;
@@ -15,11 +16,13 @@ mod head;
 mod health;
 mod ingest;
 mod json;
+mod lane;
 mod pages;
 mod request;
 mod router;
 
 pub use app::{App, Clock};
 pub use endpoint::{Endpoint, endpoints};
+pub use lane::{Lane, Rewound, WAIT_MAX};
 pub use request::BODY_BYTES_MAX;
 pub use router::router;

@@ -1,14 +1,13 @@
 //! From an HTTP request to the untyped tree of its parameters.
 
 use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use taximeter_service::error::{Error, Kind, Result};
 use taximeter_service::params::Node;
 
+use crate::answer::Answer;
 use crate::endpoint::Flavor;
 use crate::head::visible;
 use crate::{form, json};
@@ -88,10 +87,5 @@ fn check_form(content_type: Option<&[u8]>) -> Result<()> {
 
 /// A JSON response.
 pub(crate) fn json_response(status: u16, text: String) -> Response {
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
-    response
+    Answer::new(status, text).into_response()
 }

@@ -1,6 +1,6 @@
 //! Every address, and what is done around every request.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -19,7 +19,7 @@ use tower_http::cors::{Any, CorsLayer};
 use crate::app::App;
 use crate::dispatch::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, ORIGINAL_REQUEST, STRIPE_VERSION};
 use crate::endpoint::{Flavor, endpoints};
-use crate::{error, health, pages};
+use crate::{error, health, ingest, pages};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -98,14 +98,35 @@ async fn around(State(app): State<App>, mut request: Request, next: Next) -> Res
     if let Some(key) = key {
         headers.insert(IDEMPOTENCY_KEY, key);
     }
-    let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    tracing::info!(
-        request.id = %id,
-        http.method = %method,
-        http.path = path,
-        http.status = response.status().as_u16(),
-        duration_us,
-        "request"
-    );
+    log(&id, &method, &path, response.status().as_u16(), started.elapsed());
     response
+}
+
+/// One line of the log per request. Of an event that was taken there is a line only when the log is
+/// to be that long: there are too many of them.
+pub(crate) fn log(
+    id: &Id<RequestKind>,
+    method: &Method,
+    path: &str,
+    status: u16,
+    duration: Duration,
+) {
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                request.id = %id,
+                http.method = %method,
+                http.path = path,
+                http.status = status,
+                duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+                "request"
+            )
+        };
+    }
+    let takes_events = [ingest::PATH_V1, ingest::PATH_V2].contains(&path);
+    if status == 200 && takes_events && method == Method::POST {
+        line!(debug);
+    } else {
+        line!(info);
+    }
 }

@@ -7,6 +7,7 @@ mod config;
 mod data_dir;
 mod failure;
 mod first_start;
+mod lane;
 mod logging;
 mod process;
 mod serve;

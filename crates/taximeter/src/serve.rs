@@ -8,19 +8,21 @@ use std::time::{Duration, Instant};
 
 use axum_server::Handle;
 use axum_server::accept::NoDelayAcceptor;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use hyper_util::rt::TokioTimer;
 use rustls::ServerConfig;
 use taximeter_db::Db;
 use taximeter_service::api_keys::Authenticator;
 use taximeter_service::ctx::{Entropy, Services};
 use taximeter_usage::Engine;
-use taximeter_web::App;
+use taximeter_web::{App, Lane, WAIT_MAX};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::banner::Banner;
 use crate::config::{Serve, Store};
 use crate::failure::Failure;
 use crate::first_start::{self, Keys};
+use crate::lane::LaneAcceptor;
 use crate::process::{self, Signals};
 use crate::{data_dir, store, terminal, tls};
 
@@ -149,6 +151,7 @@ impl Address {
 /// A server that accepts connections.
 struct Server {
     handle: Handle<SocketAddr>,
+    lane: Lane,
     serving: JoinHandle<io::Result<()>>,
 }
 
@@ -158,25 +161,27 @@ impl Server {
         tls: Option<Arc<ServerConfig>>,
         app: App,
     ) -> Result<Self, Failure> {
-        let handle = Handle::new();
+        let (handle, lane) = (Handle::new(), Lane::new(app.clone()));
         let service = taximeter_web::router(app).into_make_service();
         let failed = |error: io::Error| Failure::new("cannot serve").because(&error);
         let serving = match tls {
             None => {
+                let inner = NoDelayAcceptor::new();
+                let acceptor = LaneAcceptor { inner, lane: lane.clone() };
                 let server = axum_server::from_tcp(listener).map_err(failed)?;
-                let server = server.acceptor(NoDelayAcceptor::new()).handle(handle.clone());
+                let server = bounded(server.acceptor(acceptor)).handle(handle.clone());
                 tokio::spawn(server.serve(service))
             }
             Some(config) => {
                 let config = RustlsConfig::from_config(config);
-                let server = axum_server::from_tcp_rustls(listener, config).map_err(failed)?;
-                let server = server
-                    .map(|acceptor| acceptor.acceptor(NoDelayAcceptor::new()))
-                    .handle(handle.clone());
+                let inner = RustlsAcceptor::new(config).acceptor(NoDelayAcceptor::new());
+                let acceptor = LaneAcceptor { inner, lane: lane.clone() };
+                let server = axum_server::from_tcp(listener).map_err(failed)?;
+                let server = bounded(server.acceptor(acceptor)).handle(handle.clone());
                 tokio::spawn(server.serve(service))
             }
         };
-        Ok(Self { handle, serving })
+        Ok(Self { handle, lane, serving })
     }
 
     /// Serves until the first signal, then drains; a second signal ends the process.
@@ -190,6 +195,7 @@ impl Server {
             connections = self.handle.connection_count(),
             "stopping"
         );
+        self.lane.stop();
         self.handle.graceful_shutdown(Some(DRAIN_TIMEOUT));
         // Watches to the very end: closing the data may take its time too.
         tokio::spawn(async move {
@@ -199,6 +205,13 @@ impl Server {
         });
         outcome(self.serving.await)
     }
+}
+
+/// A server of HTTP/1 that waits no longer for a request than the lane does.
+fn bounded<A>(server: axum_server::Server<SocketAddr, A>) -> axum_server::Server<SocketAddr, A> {
+    let mut server = server.http1_only();
+    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(WAIT_MAX);
+    server
 }
 
 fn outcome(ended: Result<io::Result<()>, JoinError>) -> Result<(), Failure> {

@@ -23,6 +23,8 @@ mod idempotency;
 #[cfg(test)]
 mod invoices;
 #[cfg(test)]
+mod lane;
+#[cfg(test)]
 mod lists;
 #[cfg(test)]
 mod meter_events;

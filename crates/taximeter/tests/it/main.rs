@@ -15,6 +15,8 @@ mod crash;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod lane;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod server;
