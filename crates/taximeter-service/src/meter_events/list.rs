@@ -1,21 +1,26 @@
 //! Reading recorded events back: what Stripe's API does not offer.
 
+mod look;
+mod wire;
+
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
-use taximeter_kernel::aggregate::Measure;
+pub use look::id_of;
+use look::{Asked, Found, Place, cut, look};
+use serde_json::Value;
 use taximeter_kernel::id::{Customer, Id, Kind as _, Meter as MeterKind, MeterEvent};
 use taximeter_kernel::time::{Period, Timestamp};
 use taximeter_usage::{
-    EVENTS_PER_READ_MAX, EVENTS_SCANNED_MAX, Engine, Event, EventQuery, Order, Standing,
+    EVENTS_PER_READ_MAX, EVENTS_SCANNED_MAX, Event, EventQuery, Order, Standing,
 };
+use wire::wire;
 
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::meter_usage::unreadable;
 use crate::meters::{self, Meter};
-use crate::page::{Direction, List as Wire, Page, Slice};
-use crate::params::{Choice as _, Range, Text};
+use crate::page::{List as Wire, Page};
+use crate::params::{Range, Text};
 use crate::{choice, customers};
 
 /// The most events that one list looks at.
@@ -83,7 +88,7 @@ pub async fn list(ctx: &mut Ctx, input: List) -> Result<Wire> {
     let page = input.page()?;
     let after = cursor(ctx, &page)?;
     let found = match asked(ctx, &input).await? {
-        Some(asked) => look(ctx.usage(), &asked, after, &page)?,
+        Some(asked) => look(ctx.usage(), &asked, after, &page, EVENTS_LOOKED_AT_MAX)?,
         None => Found { events: Vec::new(), looked_to: None },
     };
     let slice = cut(found, &page)?;
@@ -137,38 +142,6 @@ pub fn find(ctx: &Ctx, id: &str, customer: Option<&Id<Customer>>) -> Result<Even
     }
 }
 
-/// The id of the event at a place in the order of arrival.
-#[must_use]
-pub fn id_of(seq: u64) -> String {
-    format!("{}_{seq}", MeterEvent::PREFIX)
-}
-
-/// What an event's id says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    /// The event's place in the order of arrival.
-    seq: u64,
-    /// How far a list has looked beyond the event.
-    looked_to: Option<u64>,
-}
-
-impl Place {
-    fn parse(id: &str) -> Option<Self> {
-        let digits = id.strip_prefix(MeterEvent::PREFIX)?.strip_prefix('_')?;
-        let (seq, looked_to) = match digits.split_once('.') {
-            None => (digits, None),
-            Some((seq, to)) => (seq, Some(number(to)?)),
-        };
-        Some(Self { seq: number(seq)?, looked_to })
-    }
-}
-
-/// A number as [`id_of`] writes it: no sign, no leading zeros.
-fn number(text: &str) -> Option<u64> {
-    let canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| canonical)
-}
-
 /// The place after which a page begins. Whether an event is there does not matter.
 fn cursor(ctx: &Ctx, page: &Page) -> Result<Option<u64>> {
     let Some((id, param)) = page.cursor() else { return Ok(None) };
@@ -176,26 +149,6 @@ fn cursor(ctx: &Ctx, page: &Page) -> Result<Option<u64>> {
     let place = Place::parse(id).filter(|place| place.seq <= end);
     let place = place.ok_or_else(|| Error::no_such(MeterEvent::NOUN, id, param))?;
     Ok(Some(place.looked_to.unwrap_or(place.seq)))
-}
-
-/// The events that are asked for.
-struct Asked {
-    query: EventQuery,
-    status: Option<Status>,
-    /// Of one of these meters, where the engine is not asked for a single one.
-    meters: Option<Vec<Id<MeterKind>>>,
-}
-
-impl Asked {
-    fn includes(&self, event: &Event) -> bool {
-        self.status.is_none_or(|status| status == Status::from(event.standing))
-            && self.meters.as_ref().is_none_or(|meters| meters.contains(&event.meter))
-    }
-
-    /// Whether the engine finds just the events that are asked for.
-    const fn is_exact(&self) -> bool {
-        self.status.is_none() && self.meters.is_none()
-    }
 }
 
 /// What to ask the engine for; nothing when there can be no such event.
@@ -241,70 +194,6 @@ async fn asked(ctx: &mut Ctx, input: &List) -> Result<Option<Asked>> {
     Ok(Some(Asked { query, status: input.status, meters: meters.filter(|_| meter.is_none()) }))
 }
 
-/// Events in the order they were looked for, and how far was looked if not to the end.
-struct Found {
-    events: Vec<Event>,
-    looked_to: Option<u64>,
-}
-
-/// Looks for the events of a page, and one more.
-fn look(engine: &Engine, asked: &Asked, after: Option<u64>, page: &Page) -> Result<Found> {
-    let want = usize::try_from(page.rows()).unwrap_or(usize::MAX);
-    let mut query = asked.query.clone();
-    query.after = after;
-    query.order = match page.direction() {
-        Direction::Descending => Order::Newest,
-        Direction::Ascending => Order::Oldest,
-    };
-    let mut events = Vec::new();
-    let mut looked_at = 0_usize;
-    loop {
-        query.limit =
-            if asked.is_exact() { want.saturating_sub(events.len()) } else { EVENTS_PER_READ_MAX };
-        let read = engine.events(&query).map_err(unreadable)?;
-        // The engine gives up only after so many events that are not of the query.
-        let gave_up = read.events.len() < query.limit;
-        looked_at =
-            looked_at.saturating_add(if gave_up { EVENTS_SCANNED_MAX } else { read.events.len() });
-        events.extend(read.events.into_iter().filter(|event| asked.includes(event)));
-        if events.len() >= want || read.next.is_none() {
-            events.truncate(want);
-            return Ok(Found { events, looked_to: None });
-        }
-        query.after = read.next;
-        if looked_at >= EVENTS_LOOKED_AT_MAX {
-            return Ok(Found { events, looked_to: read.next });
-        }
-    }
-}
-
-/// Makes the page, and the ids of its events.
-fn cut(found: Found, page: &Page) -> Result<Slice<(String, Event)>> {
-    let Found { events, looked_to } = found;
-    let mut rows: Vec<(String, Event)> =
-        events.into_iter().map(|event| (id_of(event.seq), event)).collect();
-    if let Some(place) = looked_to {
-        let Some((id, _)) = rows.last_mut() else { return Err(none_found(page, place)) };
-        id.push_str(&format!(".{place}"));
-    }
-    let mut slice = page.cut(rows);
-    slice.has_more |= looked_to.is_some();
-    Ok(slice)
-}
-
-/// An empty page that has more would stop a client that follows pages, so it is told.
-fn none_found(page: &Page, looked_to: u64) -> Error {
-    let param = match page.direction() {
-        Direction::Descending => "starting_after",
-        Direction::Ascending => "ending_before",
-    };
-    Error::invalid(format!(
-        "None of {EVENTS_LOOKED_AT_MAX} events looked at is one you asked for. Ask for the events of \
-         a customer and a meter, or go on with {param}={}.",
-        id_of(looked_to)
-    ))
-}
-
 /// The meters of a page's events, each read once.
 #[derive(Default)]
 struct Meters(BTreeMap<String, Meter>);
@@ -316,60 +205,5 @@ impl Meters {
             self.0.insert(id.to_string(), meter);
         }
         self.0.get(id.as_str()).ok_or_else(|| Error::internal("a meter that was just read is gone"))
-    }
-}
-
-/// The object `billing.meter_event` with what Stripe's lacks.
-fn wire(id: &str, event: &Event, meter: &Meter) -> Value {
-    let payload = event.payload.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str())));
-    let keys = meter.dimension_keys.iter().zip(&event.dimensions);
-    let dimensions: Map<_, _> = keys.map(|(k, v)| (k.clone(), v.as_str().into())).collect();
-    let value = match event.measure {
-        Measure::Number(value) if meter.formula.needs_value() => Value::from(value.to_string()),
-        Measure::Number(_) | Measure::Member(_) => Value::Null,
-    };
-    json!({
-        "id": id,
-        "object": "billing.meter_event",
-        "backfill": event.backfill,
-        "created": event.received.0,
-        "customer": event.customer.as_str(),
-        "dimensions": if meter.dimension_keys.is_empty() { Value::Null } else { dimensions.into() },
-        "event_name": event.event_name,
-        "identifier": event.identifier,
-        "livemode": event.scope.mode.is_live(),
-        "meter": event.meter.as_str(),
-        "payload": payload.collect::<Map<_, _>>(),
-        "status": Status::from(event.standing).as_str(),
-        "timestamp": event.timestamp.0,
-        "value": value,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_is_read_in_the_one_way_it_is_written() {
-        let place = |seq, looked_to| Some(Place { seq, looked_to });
-        assert_eq!(Place::parse(&id_of(7)), place(7, None));
-        assert_eq!(Place::parse("mevt_1300.7"), place(1_300, Some(7)));
-        assert_eq!(Place::parse("mevt_18446744073709551615"), place(u64::MAX, None));
-        for text in [
-            "mevt_",
-            "mevt_0",
-            "mevt_07",
-            "mevt_+7",
-            "mevt_7.",
-            "mevt_.7",
-            "mevt_7.0",
-            "7",
-            "mevt7",
-            "mevt_18446744073709551616",
-            "evt_7",
-        ] {
-            assert_eq!(Place::parse(text), None, "{text}");
-        }
     }
 }

@@ -27,11 +27,15 @@ mod lane;
 #[cfg(test)]
 mod lists;
 #[cfg(test)]
+mod meter_event_list;
+#[cfg(test)]
 mod meter_events;
 #[cfg(test)]
 mod meter_events_v2;
 #[cfg(test)]
 mod meter_summaries;
+#[cfg(test)]
+mod meter_usage;
 #[cfg(test)]
 mod meters;
 #[cfg(test)]
