@@ -51,6 +51,16 @@ kinds! {
     InvoiceLine "il" "line_item" 24;
     /// What turns events into a quantity.
     Meter "mtr" "billing meter" 24;
+    /// An order to cancel an event, as v2 names it.
+    MeterEventAdjustment "mtr_event_adj" "meter event adjustment" 24;
+    /// Usage of a past span that comes in at once.
+    MeterEventBackfill "mevtbf" "meter event backfill" 24;
+    /// An event that was accepted and could not be counted.
+    MeterEventError "mevterr" "meter event error" 24;
+    /// What was told of events that could not be counted.
+    MeterErrorReport "mtrerr" "meter error report" 24;
+    /// A stay of 15 minutes on the stream of events.
+    MeterEventSession "mes" "meter event session" 24;
     /// A record of usage, by its place in the order of arrival.
     MeterEvent "mevt" "meter event" 14;
     /// What a quantity costs.
@@ -65,6 +75,8 @@ kinds! {
     SubscriptionItem "si" "subscription_item" 14;
     /// The total of a meter for a customer over a span of time.
     MeterEventSummary "mtrusg" "meter event summary" 24;
+    /// A record of who corrected usage.
+    UsageAuditEntry "uaud" "usage audit entry" 24;
 }
 
 /// The id of one object of kind `K`.

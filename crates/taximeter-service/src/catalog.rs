@@ -67,13 +67,36 @@ struct Inner {
     /// Grows with every change, so that a row read before a change is not kept after it.
     generation: u64,
     meters: Map<Counting>,
-    customers: Map<Presence>,
+    customers: Map<(Id<Customer>, Presence)>,
 }
 
 /// The catalog of one process.
 #[derive(Debug, Default)]
 pub struct Catalog {
     inner: RwLock<Inner>,
+}
+
+/// The customers of one scope that the catalog knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Customers<'a> {
+    entries: Option<&'a Hash<String, Entry<(Id<Customer>, Presence)>>>,
+    now: Timestamp,
+}
+
+impl<'a> Customers<'a> {
+    /// Where the customer is, if the catalog knows.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<(&'a Id<Customer>, Presence)> {
+        let entry = self.entries?.get(id).filter(|entry| entry.is_fresh(self.now))?;
+        Some((&entry.value.0, entry.value.1))
+    }
+}
+
+impl<V> Entry<V> {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let age_s = now.0.saturating_sub(self.read_at.0);
+        (0..CATALOG_TTL_S).contains(&age_s)
+    }
 }
 
 /// Taken before a row is read, shown when it is kept.
@@ -105,7 +128,21 @@ impl Catalog {
     /// Where the customer is, if the catalog knows.
     #[must_use]
     pub fn customer(&self, scope: &Scope, id: &str, now: Timestamp) -> Option<Presence> {
-        self.read().customers.fresh(scope, id, now)
+        let inner = self.read();
+        let entry = inner.customers.scopes.get(scope)?.get(id)?;
+        entry.is_fresh(now).then_some(entry.value.1)
+    }
+
+    /// Looks for many customers of one scope at once. Nothing changes in the catalog meanwhile, so
+    /// `work` is to be short.
+    pub fn look_at_customers<R>(
+        &self,
+        scope: &Scope,
+        now: Timestamp,
+        work: impl FnOnce(Customers<'_>) -> R,
+    ) -> R {
+        let inner = self.read();
+        work(Customers { entries: inner.customers.scopes.get(scope), now })
     }
 
     /// Keeps what was read about the meters of an event name.
@@ -128,13 +165,13 @@ impl Catalog {
         &self,
         ticket: Ticket,
         scope: &Scope,
-        id: &str,
+        id: &Id<Customer>,
         presence: Presence,
         now: Timestamp,
     ) {
         let mut inner = self.write();
         if inner.generation == ticket.0 {
-            inner.customers.keep(scope, id, presence, now);
+            inner.customers.keep(scope, id.as_str(), (id.clone(), presence), now);
         }
     }
 
@@ -163,8 +200,7 @@ impl<V> Default for Map<V> {
 impl<V: Clone> Map<V> {
     fn fresh(&self, scope: &Scope, name: &str, now: Timestamp) -> Option<V> {
         let entry = self.scopes.get(scope)?.get(name)?;
-        let age_s = now.0.saturating_sub(entry.read_at.0);
-        (0..CATALOG_TTL_S).contains(&age_s).then(|| entry.value.clone())
+        entry.is_fresh(now).then(|| entry.value.clone())
     }
 
     fn keep(&mut self, scope: &Scope, name: &str, value: V, now: Timestamp) {

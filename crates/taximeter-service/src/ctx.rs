@@ -25,6 +25,8 @@ pub struct Services {
     pub usage: Engine,
     /// What the data plane needs to know of the control plane, in memory.
     pub catalog: Arc<Catalog>,
+    /// What taking in usage needs for as long as the process lives.
+    pub intake: Arc<crate::meter_events::Intake>,
     /// Requests being answered, by idempotency key.
     pub in_flight: Arc<crate::idempotency::InFlight>,
     /// Randomness for ids and secrets.
@@ -100,6 +102,20 @@ impl Ctx {
         services.catalog.forget(&touched);
         let _after = Forget { catalog: services.catalog, touched };
         Ok(tx.commit().await?)
+    }
+
+    /// Makes the work so far last, and goes on in a new transaction: where something outside the
+    /// database is done between two steps that must not be lost. Rows that were held are let go.
+    ///
+    /// # Errors
+    /// A 500 when the database did not take it, or is gone since.
+    pub async fn checkpoint(&mut self) -> Result<()> {
+        // Only to hold the place: there is no transaction between the two.
+        let between = self.services.db.begin_read().await?;
+        let so_far = std::mem::replace(&mut self.tx, between);
+        so_far.commit().await?;
+        self.tx = self.services.db.begin().await?;
+        Ok(())
     }
 
     /// Whose data.

@@ -16,6 +16,8 @@ pub enum Kind {
     InvalidRequest,
     /// 401: no key, or one we do not know.
     Authentication,
+    /// 401 with type `temporary_session_expired`: the token was good once.
+    SessionExpired,
     /// 402: the payment method was refused.
     Card,
     /// 403: the key may not do this.
@@ -46,7 +48,7 @@ impl Kind {
     pub const fn status(self) -> u16 {
         match self {
             Self::InvalidRequest | Self::IdempotencyMismatch => 400,
-            Self::Authentication => 401,
+            Self::Authentication | Self::SessionExpired => 401,
             Self::Card => 402,
             Self::Permission => 403,
             Self::NotFound | Self::UnknownRoute => 404,
@@ -58,12 +60,13 @@ impl Kind {
         }
     }
 
-    /// The `type` member of the error body, one of the four that are on Stripe's wire.
+    /// The `type` member of the error body: one of the four of v1, or one that v2 has of its own.
     #[must_use]
     pub const fn wire_type(self) -> &'static str {
         match self {
             Self::Internal | Self::Unavailable => "api_error",
             Self::Card => "card_error",
+            Self::SessionExpired => "temporary_session_expired",
             Self::IdempotencyMismatch | Self::IdempotencyInFlight => "idempotency_error",
             Self::InvalidRequest
             | Self::Authentication

@@ -14,4 +14,9 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { name: "0006_invoices", sql: include_str!("../migrations/0006_invoices.sql") },
     Migration { name: "0007_meters", sql: include_str!("../migrations/0007_meters.sql") },
+    Migration {
+        name: "0008_meter_errors",
+        sql: include_str!("../migrations/0008_meter_errors.sql"),
+    },
+    Migration { name: "0009_corrections", sql: include_str!("../migrations/0009_corrections.sql") },
 ];

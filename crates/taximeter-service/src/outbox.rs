@@ -4,8 +4,9 @@
 //! shown only when expanded, and for an update the old values of what changed.
 
 use serde_json::{Map, Value};
-use taximeter_db::Arg;
-use taximeter_kernel::id::{Event, Id};
+use taximeter_db::{Arg, Tx, args};
+use taximeter_kernel::id::{Event, Id, Scope};
+use taximeter_kernel::time::Timestamp;
 
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
@@ -72,6 +73,41 @@ async fn write(
             args,
         )
         .await?;
+    Ok(())
+}
+
+/// An event that only v2 tells of, and that no request made happen.
+#[derive(Debug)]
+pub struct Thin<'a> {
+    /// Its id, as events of v1 have it.
+    pub id: Id<Event>,
+    /// What happened, with the `v1.` of thin events: that keeps it out of the lists of v1.
+    pub kind: &'static str,
+    /// When.
+    pub created: Timestamp,
+    /// The object it is about; empty when there is none.
+    pub object_id: &'a str,
+    /// What it says beyond that.
+    pub data: Value,
+}
+
+/// Writes an event that only v2 tells of.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub async fn push_thin(tx: &mut Tx, scope: &Scope, event: Thin<'_>) -> Result<()> {
+    let args = args![
+        &scope.account,
+        scope.mode,
+        event.id,
+        event.kind,
+        event.created,
+        event.object_id,
+        event.data.to_string(),
+    ];
+    let sql = "INSERT INTO events (account, livemode, id, type, created, object_id, object) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    tx.execute(sql, args).await?;
     Ok(())
 }
 

@@ -379,6 +379,7 @@ fn services(db: Db, usage: &Path, entropy: Entropy) -> Services {
         db,
         usage: Engine::open(usage, Options::default()).expect("a usage engine"),
         catalog: Arc::default(),
+        intake: Arc::default(),
         in_flight: Arc::default(),
         entropy,
     }

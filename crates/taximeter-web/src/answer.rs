@@ -5,8 +5,9 @@ use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 
-/// What tells a client that a retry may succeed.
-const RETRY: &[(&str, &str)] = &[("retry-after", "1")];
+/// What tells a client that a retry may succeed. Without the second, Stripe's clients do not send
+/// again what was too much.
+const RETRY: &[(&str, &str)] = &[("retry-after", "1"), ("stripe-should-retry", "true")];
 /// What tells a client that it was answered before.
 const REPLAYED: &[(&str, &str)] = &[("idempotent-replayed", "true")];
 

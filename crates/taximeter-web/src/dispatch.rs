@@ -4,6 +4,7 @@
 //! answer → commit. The answer to a write is kept under its idempotency key in the transaction of
 //! the write.
 
+use axum::body::Body;
 use axum::extract::{FromRequestParts as _, RawPathParams, Request};
 use axum::http::header::HeaderName;
 use axum::http::{HeaderValue, Method};
@@ -20,10 +21,14 @@ use taximeter_service::version;
 
 use crate::answer::Answer;
 use crate::app::App;
+use crate::batch::EVENTS_PAIRS_MAX;
 use crate::endpoint::{Flavor, Spec};
 use crate::error;
 use crate::head::{Asker, Head, KeySeen};
-use crate::request::{json_response, params, read_body};
+use crate::request::{
+    form_params, is_json, json_params, json_response, params, read_body, read_body_within,
+};
+use crate::stream::{EVENTS_BODY_BYTES_MAX, EVENTS_VALUES_MAX};
 
 /// The header that names a request so that a retry of it is recognised.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -33,6 +38,20 @@ pub(crate) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idem
 pub(crate) const ORIGINAL_REQUEST: HeaderName = HeaderName::from_static("original-request");
 /// The header in which a client says what version of the API it speaks.
 pub(crate) const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
+
+/// Laid around an endpoint of the control plane that takes many events at a time: in JSON as well as
+/// in a form, and in a body as large as a batch's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ManyEvents;
+
+async fn many_events(content_type: Option<&[u8]>, query: Option<&str>, body: Body) -> Result<Node> {
+    let body = read_body_within(body, EVENTS_BODY_BYTES_MAX).await?;
+    let query = query.unwrap_or("");
+    if body.is_empty() || !is_json(content_type)? {
+        return form_params(query, &body, EVENTS_PAIRS_MAX);
+    }
+    json_params(query, &body, EVENTS_VALUES_MAX)
+}
 
 /// A request with its caller known and its parameters parsed, but not yet typed.
 pub(crate) struct Admitted {
@@ -59,9 +78,14 @@ impl Admitted {
         let asker = head.admit(app, spec, keyed, &mut KeySeen::default(), now).await?;
         let Asker { key, version, idempotency_key } = asker;
         let idempotency_key = idempotency_key.map(str::to_owned);
-        let body = read_body(body).await?;
-        let params =
-            params(spec.flavor, Head::of(&parts.headers).content_type, parts.uri.query(), &body)?;
+        let content_type = Head::of(&parts.headers).content_type;
+        let params = match parts.extensions.get::<ManyEvents>() {
+            Some(ManyEvents) => many_events(content_type, parts.uri.query(), body).await?,
+            None => {
+                let body = read_body(body).await?;
+                params(spec.flavor, content_type, parts.uri.query(), &body)?
+            }
+        };
         let fingerprint = Fingerprint::of(parts.method.as_str(), parts.uri.path(), &params);
         let id = path_id(&mut parts).await;
         if id.contains('\0') {
@@ -227,4 +251,9 @@ fn replay(stored: Stored) -> Response {
         response.headers_mut().insert(ORIGINAL_REQUEST, original);
     }
     response
+}
+
+/// Marks a response as one that was given before.
+pub(crate) fn mark_replayed(response: &mut Response) {
+    response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
 }

@@ -77,11 +77,15 @@ answers! {
     taximeter_service::customers::Customer,
     taximeter_service::events::Event,
     taximeter_service::invoices::Invoice,
+    taximeter_service::meter_event_backfills::Backfill,
+    taximeter_service::meter_errors::MeterEventError,
+    taximeter_service::meter_errors::reports::Report,
     taximeter_service::meters::Meter,
     taximeter_service::prices::Price,
     taximeter_service::products::Product,
     taximeter_service::subscriptions::Subscription,
     taximeter_service::subscriptions::Item,
+    taximeter_service::usage_audit::Entry,
 }
 
 /// Declares the endpoints of one resource:

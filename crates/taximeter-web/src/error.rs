@@ -28,16 +28,24 @@ pub(crate) fn body(error: &Error, flavor: Flavor) -> Value {
         let name = if flavor == Flavor::V1 { "param" } else { "invalid_param" };
         members.insert(name.into(), param.clone().into());
     }
-    members.insert("type".into(), error.kind.wire_type().into());
+    members.insert("type".into(), wire_type(error.kind, flavor).into());
     let mut body = Map::new();
     body.insert("error".into(), Value::Object(members));
     Value::Object(body)
 }
 
+/// The class that clients raise: v2 has one of its own for what comes too fast.
+const fn wire_type(kind: Kind, flavor: Flavor) -> &'static str {
+    match (kind, flavor) {
+        (Kind::RateLimit, Flavor::V2) => "rate_limit",
+        (kind, _) => kind.wire_type(),
+    }
+}
+
 /// v2 errors always have a code.
 const fn v2_code(kind: Kind) -> &'static str {
     match kind {
-        Kind::Authentication => "unauthorized",
+        Kind::Authentication | Kind::SessionExpired => "unauthorized",
         Kind::Permission => "forbidden",
         Kind::NotFound | Kind::UnknownRoute => "not_found",
         Kind::IdempotencyMismatch | Kind::IdempotencyInFlight => "idempotency_error",

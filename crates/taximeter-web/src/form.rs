@@ -44,12 +44,17 @@ const EXCERPT_CHARS: usize = 60;
 /// # Errors
 /// A 400 that names the parameter when the text is malformed, ambiguous or beyond a limit.
 pub(crate) fn parse(form: &[u8]) -> Result<Node, Error> {
+    parse_within(form, PAIRS_MAX)
+}
+
+/// As [`parse`], with another bound on the number of pairs.
+pub(crate) fn parse_within(form: &[u8], pairs_max: usize) -> Result<Node, Error> {
     let mut root = Slot::Map(BTreeMap::new());
     let pairs = form.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
     for (arrived, pair) in pairs.enumerate() {
-        if arrived == PAIRS_MAX {
+        if arrived == pairs_max {
             return Err(refuse(format!(
-                "Too many parameters: at most {PAIRS_MAX} are accepted in one request"
+                "Too many parameters: at most {pairs_max} are accepted in one request"
             )));
         }
         let (name, value) = split(pair);

@@ -61,6 +61,12 @@ impl<'a> Head<'a> {
     ) -> Result<Asker<'a>> {
         let key = self.key(app, seen, now).await?;
         key.require(spec.resource, spec.access)?;
+        let (version, idempotency_key) = self.manner(keyed)?;
+        Ok(Asker { key, version, idempotency_key })
+    }
+
+    /// In which version the client speaks, and how a retry is recognised.
+    pub(crate) fn manner(&self, keyed: bool) -> Result<(ApiVersion, Option<&'a str>)> {
         let version = match text(self.version, &STRIPE_VERSION)? {
             Some(text) => ApiVersion::parse(text)?,
             None => ApiVersion::newest(),
@@ -70,7 +76,7 @@ impl<'a> Head<'a> {
         if let Some(key) = idempotency_key {
             idempotency::check_key(key)?;
         }
-        Ok(Asker { key, version, idempotency_key })
+        Ok((version, idempotency_key))
     }
 
     async fn key(&self, app: &App, seen: &mut KeySeen, now: Timestamp) -> Result<Arc<Shown>> {

@@ -100,8 +100,8 @@ fn answer(recorded: Result<Recorded>, flavor: Flavor) -> Answer {
         Err(error) => return error::answer(&error, flavor),
     };
     let object = match flavor {
-        Flavor::V1 => meter_events::v1(&recorded.event),
-        Flavor::V2 => meter_events::v2(&recorded.event),
+        Flavor::V1 => meter_events::v1(&recorded),
+        Flavor::V2 => meter_events::v2(&recorded),
     };
     let answer = Answer::new(200, format!("{object:#}"));
     if recorded.replayed { answer.replayed() } else { answer }

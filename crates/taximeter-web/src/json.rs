@@ -31,16 +31,23 @@ const INEXACT: &str = "a number must be an integer of 64 bits; write a decimal a
 ///
 /// # Errors
 /// A 400 that says where the text is malformed, ambiguous or beyond a limit.
+#[cfg(test)]
 pub(crate) fn parse(body: &[u8]) -> Result<Node, Error> {
+    parse_within(body, VALUES_MAX)
+}
+
+/// As [`parse`], with another bound on the number of values.
+pub(crate) fn parse_within(body: &[u8], values_max: usize) -> Result<Node, Error> {
     if body.trim_ascii().is_empty() {
         return Ok(Node::empty());
     }
-    let budget = Cell::new(VALUES_MAX);
+    let budget = Cell::new(values_max);
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let tree = Value { depth: 0, budget: &budget }.deserialize(&mut reader).and_then(|tree| {
-        reader.end()?;
-        Ok(tree)
-    });
+    let tree =
+        Value { depth: 0, values_max, budget: &budget }.deserialize(&mut reader).and_then(|tree| {
+            reader.end()?;
+            Ok(tree)
+        });
     match tree {
         Ok(tree @ Node::Map(_)) => Ok(tree),
         Ok(_) => Err(refuse("the body must be an object")),
@@ -56,6 +63,7 @@ fn refuse(why: impl fmt::Display) -> Error {
 #[derive(Clone, Copy)]
 struct Value<'a> {
     depth: usize,
+    values_max: usize,
     /// How many more values the body may have.
     budget: &'a Cell<usize>,
 }
@@ -75,7 +83,7 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
 
     fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<Node, D::Error> {
         let left = self.budget.get().checked_sub(1).ok_or_else(|| {
-            D::Error::custom(format_args!("at most {VALUES_MAX} values are accepted"))
+            D::Error::custom(format_args!("at most {} values are accepted", self.values_max))
         })?;
         self.budget.set(left);
         reader.deserialize_any(self)

@@ -17,11 +17,16 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Reads a body, but not more than the limit.
 pub(crate) async fn read_body(body: Body) -> Result<Bytes> {
-    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+    read_body_within(body, BODY_BYTES_MAX).await
+}
+
+/// Reads a body, but not more than `bytes_max`.
+pub(crate) async fn read_body_within(body: Body, bytes_max: usize) -> Result<Bytes> {
+    match Limited::new(body, bytes_max).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Error::new(
             Kind::TooLarge,
-            format!("The request body is larger than {BODY_BYTES_MAX} bytes."),
+            format!("The request body is larger than {bytes_max} bytes."),
         )
         .before_execution()),
         Err(error) => Err(Error::invalid("The request body could not be read.")
@@ -37,22 +42,36 @@ pub(crate) fn params(
     query: Option<&str>,
     body: &[u8],
 ) -> Result<Node> {
-    let query = query.unwrap_or("").as_bytes();
+    let query = query.unwrap_or("");
     match flavor {
         Flavor::V1 => {
             if !body.is_empty() {
                 check_form(content_type)?;
             }
-            if query.is_empty() {
-                return form::parse(body);
-            }
-            form::parse(&[query, body].join(&b'&'))
+            form_params(query, body, form::PAIRS_MAX)
         }
-        Flavor::V2 if body.is_empty() => form::parse(query),
-        Flavor::V2 => {
-            let mut params = json::parse(body)?;
+        Flavor::V2 => json_params(query, body, json::VALUES_MAX),
+    }
+}
+
+/// The parameters of a form, of at most `pairs_max` pairs.
+pub(crate) fn form_params(query: &str, body: &[u8], pairs_max: usize) -> Result<Node> {
+    if query.is_empty() {
+        return form::parse_within(body, pairs_max);
+    }
+    form::parse_within(&[query.as_bytes(), body].join(&b'&'), pairs_max)
+}
+
+/// The parameters of a JSON object, of at most `values_max` values.
+pub(crate) fn json_params(query: &str, body: &[u8], values_max: usize) -> Result<Node> {
+    match body {
+        [] => form::parse(query.as_bytes()),
+        body => {
+            let mut params = json::parse_within(body, values_max)?;
             // What the query says must be taken or refused like the rest.
-            if let (Node::Map(members), Node::Map(more)) = (&mut params, form::parse(query)?) {
+            if let (Node::Map(members), Node::Map(more)) =
+                (&mut params, form::parse(query.as_bytes())?)
+            {
                 if let Some((name, _)) =
                     more.iter().find(|(n, _)| members.iter().any(|(m, _)| m == n))
                 {
@@ -71,10 +90,23 @@ fn twice(name: &str) -> Error {
     Error::invalid(message).param(name).before_execution()
 }
 
+/// The type of a body without its parameters.
+fn essence(content_type: &[u8]) -> &str {
+    visible(content_type).unwrap_or("").split(';').next().unwrap_or("").trim()
+}
+
+/// Whether the body of an endpoint that takes both is JSON, and no form.
+pub(crate) fn is_json(content_type: Option<&[u8]>) -> Result<bool> {
+    if content_type.map(essence).is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
+        return Ok(true);
+    }
+    check_form(content_type).map(|()| false)
+}
+
 /// v1 takes forms only; a body without a type is taken for one.
 fn check_form(content_type: Option<&[u8]>) -> Result<()> {
     let Some(value) = content_type else { return Ok(()) };
-    let essence = visible(value).unwrap_or("").split(';').next().unwrap_or("").trim();
+    let essence = essence(value);
     if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Ok(());
     }

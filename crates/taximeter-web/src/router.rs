@@ -8,7 +8,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderValue, Method};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use std::collections::BTreeMap;
 use taximeter_kernel::id::{Id, Request as RequestKind};
 use taximeter_service::error::{Error, Kind};
@@ -19,7 +19,7 @@ use tower_http::cors::{Any, CorsLayer};
 use crate::app::App;
 use crate::dispatch::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, ORIGINAL_REQUEST, STRIPE_VERSION};
 use crate::endpoint::{Flavor, endpoints};
-use crate::{error, health, ingest, pages};
+use crate::{error, health, ingest, pages, stream};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -38,6 +38,20 @@ pub fn router(app: App) -> Router {
     for (path, methods) in paths {
         router = router.route(path, methods);
     }
+    finished(router, app)
+}
+
+/// The stream of meter events and nothing else, for an address of its own.
+pub fn stream_router(app: App) -> Router {
+    let router = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route(stream::PATH, post(stream::create));
+    finished(router, app)
+}
+
+/// What is done around every request.
+fn finished(router: Router<App>, app: App) -> Router {
     router
         .method_not_allowed_fallback(unknown_route)
         .fallback(unknown_route)
@@ -52,13 +66,22 @@ fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE, IDEMPOTENCY_KEY, STRIPE_VERSION])
+        .allow_headers([
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            IDEMPOTENCY_KEY,
+            STRIPE_VERSION,
+            stream::OUTCOMES,
+        ])
         .expose_headers([
             REQUEST_ID,
             STRIPE_VERSION,
             IDEMPOTENCY_KEY,
             IDEMPOTENT_REPLAYED,
             ORIGINAL_REQUEST,
+            stream::RECORDED,
+            stream::DUPLICATES,
+            stream::REJECTED,
         ])
 }
 

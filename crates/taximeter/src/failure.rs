@@ -102,7 +102,8 @@ impl From<ServiceError> for Failure {
             | Kind::IdempotencyInFlight
             | Kind::Conflict
             | Kind::TooLarge
-            | Kind::RateLimit => Self::new(error.message),
+            | Kind::RateLimit
+            | Kind::SessionExpired => Self::new(error.message),
         }
     }
 }

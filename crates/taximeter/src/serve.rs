@@ -74,6 +74,7 @@ fn app(db: &Db, usage: &Engine, entropy: Entropy) -> App {
         db: db.clone(),
         usage: usage.clone(),
         catalog: Arc::default(),
+        intake: Arc::default(),
         in_flight: Arc::default(),
         entropy,
     };

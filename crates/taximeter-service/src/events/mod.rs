@@ -8,7 +8,7 @@ use serde_json::Value;
 use taximeter_db::{Arg, Cells, DbError, Row};
 use taximeter_kernel::id::{Event as EventKind, Id, Kind as _};
 use taximeter_kernel::time::{DAY_S, Timestamp};
-pub use thin::{ListThin, list_thin, retrieve_thin};
+pub use thin::{ListThin, list_thin, retrieve_thin, thin_id};
 
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
@@ -45,6 +45,8 @@ pub struct Event {
     pub kind: String,
     /// When.
     pub created: Timestamp,
+    /// The object it is about.
+    pub object_id: String,
     /// The object as it was afterwards.
     pub object: Value,
     /// The old values of what changed.
@@ -63,6 +65,7 @@ impl Row for Event {
             livemode: cells.get("livemode")?,
             kind: cells.get("type")?,
             created: cells.get("created")?,
+            object_id: cells.get("object_id")?,
             object: stored::read(cells, "object")?,
             previous_attributes: stored::read_optional(cells, "previous_attributes")?,
             request: cells.get("request")?,
@@ -77,8 +80,8 @@ impl Row for Event {
 /// A 404 when there is none, or it is older than [`KEPT_S`].
 pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Event> {
     match sql::find(ctx, id, oldest(ctx)).await? {
-        Some(event) => Ok(event),
-        None => Err(ctx.no_such_path(EventKind::NOUN, id).await?),
+        Some(event) if !event.is_thin_only() => Ok(event),
+        Some(_) | None => Err(ctx.no_such_path(EventKind::NOUN, id).await?),
     }
 }
 

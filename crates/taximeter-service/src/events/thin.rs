@@ -15,6 +15,8 @@ use crate::params::{Limit, Text};
 
 /// Between an event's id and that of its thin twin.
 const THIN: &str = "thin_";
+/// What the types of events begin with of which only v2 tells.
+const THIN_ONLY: &str = "v1.";
 
 crate::params! {
     /// Bounds of an instant.
@@ -85,11 +87,19 @@ pub async fn retrieve_thin(ctx: &mut Ctx, id: &str) -> Result<Value> {
     let missing = || Error::no_such_path(EventKind::NOUN, id).code("not_found");
     let random = id.strip_prefix(&prefix).ok_or_else(missing)?;
     let full = format!("{}_{random}", EventKind::PREFIX);
-    let event = super::retrieve(ctx, &full).await.map_err(|error| match error.kind {
-        crate::error::Kind::NotFound => missing(),
-        _ => error,
-    })?;
-    if event.kind.starts_with("billing.meter.") { Ok(event.thin()) } else { Err(missing()) }
+    match sql::find(ctx, &full, super::oldest(ctx)).await? {
+        Some(event) if event.is_thin_only() || event.kind.starts_with("billing.meter.") => {
+            Ok(event.thin())
+        }
+        Some(_) | None => Err(missing()),
+    }
+}
+
+/// The id of an event as v2 has it: `evt_x` is `evt_thin_x`.
+#[must_use]
+pub fn thin_id(id: &str) -> String {
+    let random = id.rsplit('_').next().unwrap_or("");
+    format!("{}_{THIN}{random}", EventKind::PREFIX)
 }
 
 impl Created {
@@ -128,23 +138,22 @@ impl ListThin {
 }
 
 impl Event {
+    /// Whether only v2 tells of it.
+    pub(super) fn is_thin_only(&self) -> bool {
+        self.kind.starts_with(THIN_ONLY)
+    }
+
     /// The object `v2.core.event`.
     fn thin(&self) -> Value {
-        let random = self.id.as_str().rsplit('_').next().unwrap_or("");
-        let meter = &self.object["id"];
-        let mut event = json!({
-            "id": format!("{}_{THIN}{random}", EventKind::PREFIX),
-            "object": "v2.core.event",
-            "created": self.created.to_rfc3339(),
-            "livemode": self.livemode,
-            "related_object": {
-                "id": meter,
-                "type": "billing.meter",
-                "url": format!("/v1/billing/meters/{}", meter.as_str().unwrap_or("")),
-            },
-            "snapshot_event": self.id.as_str(),
-            "type": format!("v1.{}", self.kind),
-        });
+        if self.is_thin_only() {
+            let meter = Some(self.object_id.as_str()).filter(|id| !id.is_empty());
+            let mut event = self.thin_head(&self.kind, meter);
+            event["data"] = self.object.clone();
+            return event;
+        }
+        let kind = format!("{THIN_ONLY}{}", self.kind);
+        let mut event = self.thin_head(&kind, self.object["id"].as_str());
+        event["snapshot_event"] = self.id.as_str().into();
         if let Some(request) = &self.request {
             let key = self.idempotency_key.as_deref().unwrap_or("");
             event["reason"] = json!({
@@ -153,5 +162,20 @@ impl Event {
             });
         }
         event
+    }
+
+    /// What thin events have in common.
+    fn thin_head(&self, kind: &str, meter: Option<&str>) -> Value {
+        let related = meter.map(|id| {
+            json!({ "id": id, "type": "billing.meter", "url": format!("/v1/billing/meters/{id}") })
+        });
+        json!({
+            "id": thin_id(self.id.as_str()),
+            "object": "v2.core.event",
+            "created": self.created.to_rfc3339(),
+            "livemode": self.livemode,
+            "related_object": related,
+            "type": kind,
+        })
     }
 }

@@ -280,7 +280,7 @@ impl<T: Decode> Decode for Vec<T> {
 }
 
 /// The members of `a[0]=x&a[1]=y` in the order of their indices. Gaps are closed, as Stripe does.
-fn indexed(members: Vec<(String, Node)>, path: Path<'_>) -> Result<Vec<Node>> {
+pub(crate) fn indexed(members: Vec<(String, Node)>, path: Path<'_>) -> Result<Vec<Node>> {
     let mut numbered = Vec::with_capacity(members.len());
     for (name, node) in members {
         let index: u32 =

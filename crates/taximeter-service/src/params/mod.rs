@@ -5,7 +5,7 @@
 //! parameter is either honoured by the verb or refused: there is no third way. The same
 //! declaration yields a [`Schema`], from which the coverage document is written.
 
-mod decode;
+pub(crate) mod decode;
 mod macros;
 mod node;
 mod types;

@@ -23,6 +23,7 @@ const EXTRA_FIELDS: &[(&str, &str, &str)] = &[
     ("billing.meter_event", "value", OUR_EVENT),
     ("billing.meter_event_summary", "approximate", "ours: a percentile of very many values"),
     ("billing.meter_event_summary", "dimensions", "Stripe's, in private preview"),
+    ("v2.core.event", "data", "a thin event that no snapshot event tells of says it itself"),
     (
         "v2.core.event",
         "related_object",
@@ -52,16 +53,119 @@ const OUR_OBJECTS: &[(&str, &[&str])] = &[
         "billing.analytics.meter_usage_row",
         &["dimensions", "ends_at", "id", "meter", "object", "starts_at", "value"],
     ),
+    (
+        "billing.meter_error_report",
+        &[
+            "created",
+            "developer_message_summary",
+            "event",
+            "event_type",
+            "id",
+            "livemode",
+            "meter",
+            "object",
+            "reason",
+            "validation_end",
+            "validation_start",
+        ],
+    ),
+    (
+        "billing.meter_event_batch",
+        &["created", "duplicates", "livemode", "object", "outcomes", "recorded", "rejected"],
+    ),
+    (
+        "billing.meter_event_error",
+        &[
+            "code",
+            "created",
+            "customer",
+            "event",
+            "event_name",
+            "id",
+            "identifier",
+            "livemode",
+            "message",
+            "meter",
+            "object",
+            "payload",
+            "report",
+            "request",
+            "resolved_at",
+            "status",
+            "timestamp",
+        ],
+    ),
+    (
+        "billing.meter_event_error_replay",
+        &["failed", "has_more", "last", "livemode", "object", "succeeded"],
+    ),
+    (
+        "billing.meter_event_backfill",
+        &[
+            "created",
+            "customer",
+            "events",
+            "id",
+            "livemode",
+            "meter",
+            "object",
+            "replace_existing",
+            "status",
+            "status_transitions",
+            "timeframe_end",
+            "timeframe_start",
+            "updated",
+        ],
+    ),
+    (
+        "billing.meter_event_backfill_preview",
+        &[
+            "backfill",
+            "customer",
+            "difference",
+            "events",
+            "id",
+            "livemode",
+            "meter",
+            "object",
+            "usage_after",
+            "usage_now",
+        ],
+    ),
+    (
+        "billing.usage_audit_entry",
+        &[
+            "action",
+            "after",
+            "api_key",
+            "backfill",
+            "before",
+            "created",
+            "customer",
+            "event",
+            "id",
+            "identifier",
+            "livemode",
+            "meter",
+            "object",
+            "reason",
+            "request",
+        ],
+    ),
 ];
 
 /// Error codes that Stripe answers with and the SDKs' list lacks: (code, where it is documented).
 const EXTRA_CODES: &[(&str, &str)] = &[
     ("archived_meter", "v2 meter events"),
+    ("billing_meter_event_session_expired", "v2 meter event stream"),
     ("duplicate_meter_event", "v2 meter events"),
     ("forbidden", "v2, where no other code says more"),
     ("idempotency_error", "v2 idempotency"),
     ("internal_error", "v2, where no other code says more"),
+    ("invalid_cancel_configuration", "v2 meter event adjustments"),
     ("invalid_request", "v2, where no other code says more"),
+    ("meter_event_dimension_count_too_high", "reports of meter errors"),
+    ("missing_dimension_payload_keys", "reports of meter errors"),
     ("no_meter", "v2 meter events"),
     ("not_found", "v2 core events"),
     ("payload_invalid_value", "v2 meter events"),
@@ -155,6 +259,9 @@ impl Check {
             self.object(body, &root);
         } else if members.contains_key("next_page_url") {
             self.page_of_v2(members, &root);
+        } else if let (Some(outcomes), 1) = (members.get("outcomes"), members.len()) {
+            // Ours: what the stream answers when it is asked to tell.
+            self.is(outcomes.is_array(), outcomes, &root.field("outcomes"), "an array");
         } else if !members.is_empty() {
             // The v2 meter event stream answers `{}`; everything else says what it is.
             self.wrong(&root, "no `object`, `error` or `next_page_url`");

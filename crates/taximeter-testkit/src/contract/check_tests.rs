@@ -294,3 +294,22 @@ fn an_error_has_a_type_a_message_and_a_known_code() {
         ],
     );
 }
+
+#[test]
+fn an_object_of_ours_has_all_its_fields_and_no_others() {
+    let whole = |name: &str| {
+        let (_, fields) = OUR_OBJECTS.iter().find(|(known, _)| *known == name).unwrap();
+        let members = fields.iter().map(|field| ((*field).to_owned(), Value::Null));
+        let mut object = Value::Object(members.collect());
+        object["object"] = name.into();
+        object
+    };
+    for (name, _) in OUR_OBJECTS {
+        assert!(CONTRACT["objects"][*name].is_null(), "{name} is Stripe's");
+        assert_eq!(check_body(&whole(name)), Vec::<String>::new(), "{name}");
+    }
+    let mut entry = whole("billing.usage_audit_entry");
+    entry.as_object_mut().unwrap().remove("reason");
+    entry["because"] = json!("x");
+    assert_eq!(check_body(&entry), ["$.reason: is missing", "$.because: not a field of ours"]);
+}

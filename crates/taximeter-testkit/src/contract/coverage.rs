@@ -13,6 +13,10 @@ const OUR_PARAMS: &[(&str, &str, &str, &str)] = &[
         "page",
         "the `next_page_url` of a v2 list carries it; the SDKs follow that address as it is",
     ),
+    ("POST", ADJUSTMENTS, "cancel[customer]", "whose event, where an identifier is of several"),
+    ("POST", ADJUSTMENTS, "reason", "for the audit trail"),
+    ("POST", ADJUSTMENTS_V2, "cancel[customer]", "whose event, where an identifier is of several"),
+    ("POST", ADJUSTMENTS_V2, "reason", "for the audit trail"),
     ("GET", SUMMARIES, "dimension_filters", "Stripe's, in private preview"),
     ("GET", SUMMARIES, "dimension_group_by_keys", "Stripe's, in private preview"),
     ("POST", METERS, "adjustment_window_seconds", "how long an event can be corrected"),
@@ -26,6 +30,8 @@ const OUR_PARAMS: &[(&str, &str, &str, &str)] = &[
     ("POST", METER, "value_settings[max_digits]", "how large a value may be"),
 ];
 
+const ADJUSTMENTS: &str = "/v1/billing/meter_event_adjustments";
+const ADJUSTMENTS_V2: &str = "/v2/billing/meter_event_adjustments";
 const METERS: &str = "/v1/billing/meters";
 const METER: &str = "/v1/billing/meters/{id}";
 const SUMMARIES: &str = "/v1/billing/meters/{id}/event_summaries";

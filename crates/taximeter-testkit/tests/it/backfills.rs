@@ -220,6 +220,45 @@ async fn events_may_be_older_than_new_events_may() {
 }
 
 #[tokio::test]
+async fn ten_thousand_events_come_in_one_call_as_json() {
+    for app in TestApp::everywhere().await {
+        let (meter, customer) = (meter(&app, "e", "sum", "").await, customer(&app).await);
+        let backfill = opened(&app, &meter, "").await;
+        let path = format!("{BACKFILLS}/{backfill}/events");
+        let auth = format!("Bearer {}", app.test_key());
+        let post = async |kind: &str, body: &str| {
+            let headers = [
+                ("authorization", auth.as_str()),
+                ("content-type", kind),
+                ("idempotency-key", "k"),
+            ];
+            app.request("POST", &path, &headers, body.as_bytes()).await
+        };
+        let send = async |count: usize| {
+            let event = |place: usize| {
+                json!({
+                    "event_name": "e",
+                    "timestamp": MIDNIGHT + i64::try_from(place).unwrap(),
+                    "payload": { "stripe_customer_id": customer, "value": "0.5" },
+                })
+            };
+            let body = json!({ "events": (0..count).map(event).collect::<Vec<_>>() }).to_string();
+            post("application/json", &body).await
+        };
+        let many = "400 - events: Invalid array: at most 10000 elements are accepted";
+        assert_eq!(error(&send(10_001).await), many);
+        for _ in 0..2 {
+            let answer = send(10_000).await;
+            assert_eq!(answer.json()["events"]["staged"], 10_000, "{:?}", answer.json());
+        }
+        run(&app, &backfill, "apply").await;
+        assert_eq!(usage(&app, &meter, &customer).await, 5_000);
+        let text = post("text/plain", "x").await;
+        assert!(error(&text).contains("Invalid request Content-Type: text/plain"));
+    }
+}
+
+#[tokio::test]
 async fn a_preview_is_exact_by_every_formula() {
     for (formula, more, after) in [
         ("sum", "", json!(40)),

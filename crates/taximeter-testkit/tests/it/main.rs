@@ -5,7 +5,11 @@ mod amounts;
 #[cfg(test)]
 mod auth;
 #[cfg(test)]
+mod backfills;
+#[cfg(test)]
 mod catalog;
+#[cfg(test)]
+mod corrections;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
@@ -26,6 +30,14 @@ mod invoices;
 mod lane;
 #[cfg(test)]
 mod lists;
+#[cfg(test)]
+mod meter_error_reports;
+#[cfg(test)]
+mod meter_event_batch;
+#[cfg(test)]
+mod meter_event_errors;
+#[cfg(test)]
+mod meter_event_stream;
 #[cfg(test)]
 mod meter_event_list;
 #[cfg(test)]

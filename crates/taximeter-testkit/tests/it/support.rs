@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use taximeter_db::{Arg, Cells, DbError, Row};
-use taximeter_testkit::{Response, TestApp};
+use taximeter_testkit::{Response, START, TestApp};
 
 /// An error in one line: status, type unless it is `invalid_request_error`, code, param, message.
 /// `400 parameter_missing currency: Missing required param: currency.`
@@ -55,6 +55,19 @@ pub(crate) async fn meter(app: &TestApp, event_name: &str, formula: &str, more: 
 /// A new customer's id.
 pub(crate) async fn customer(app: &TestApp) -> String {
     id(&app.made("/v1/customers", "").await).to_owned()
+}
+
+/// The total of the day in which every test begins, and the days around it.
+pub(crate) async fn total(app: &TestApp, meter: &str, customer: &str) -> Value {
+    let hour = START.0 - START.0 % 3_600;
+    let (start, end) = (hour - 40 * 86_400, hour + 86_400);
+    let list = app
+        .read(&format!(
+            "/v1/billing/meters/{meter}/event_summaries?customer={customer}&start_time={start}\
+             &end_time={end}"
+        ))
+        .await;
+    list["data"][0]["aggregated_value"].clone()
 }
 
 /// A price of a product of its own, recurring monthly unless `more` says otherwise.

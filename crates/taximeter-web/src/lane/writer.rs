@@ -10,7 +10,7 @@ use crate::head::Head;
 const FIELDS: &[u8] = b"content-type: application/json\r\n\
     access-control-allow-origin: *\r\n\
     access-control-expose-headers: request-id,stripe-version,idempotency-key,idempotent-replayed,\
-    original-request\r\n";
+    original-request,taximeter-recorded,taximeter-duplicates,taximeter-rejected\r\n";
 
 /// Writes an answer to a request with this head at the end of `out`.
 pub(super) fn write(

@@ -4,6 +4,9 @@ mod analytics;
 mod customers;
 mod events;
 mod invoices;
+mod meter_errors;
+mod meter_event_adjustments;
+mod meter_event_backfills;
 mod meter_event_reads;
 mod meter_events;
 mod meters;
@@ -11,6 +14,7 @@ mod prices;
 mod products;
 mod subscription_items;
 mod subscriptions;
+mod usage_audit;
 
 use crate::endpoint::Endpoint;
 
@@ -20,6 +24,9 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         customers::endpoints(),
         events::endpoints(),
         invoices::endpoints(),
+        meter_errors::endpoints(),
+        meter_event_adjustments::endpoints(),
+        meter_event_backfills::endpoints(),
         meter_event_reads::endpoints(),
         meter_events::endpoints(),
         meters::endpoints(),
@@ -27,6 +34,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         products::endpoints(),
         subscription_items::endpoints(),
         subscriptions::endpoints(),
+        usage_audit::endpoints(),
     ]
     .concat()
 }

@@ -1,0 +1,208 @@
+//! One event at a time.
+
+use sha2::{Digest as _, Sha256};
+use taximeter_kernel::id::{Id, Meter};
+use taximeter_kernel::time::Timestamp;
+use taximeter_usage::{
+    AppendError, Appended, Batch, Event, NewEvent, REQUEST_KEY_KEPT_S, RequestKey,
+};
+
+use super::check::{Clock, EventError, Sent, check};
+use super::identifier::Names;
+use super::lookup;
+use super::params::{Create, Member};
+use crate::ctx::{Caller, Services};
+use crate::error::{Error, Kind, Result};
+use crate::idempotency::{self, Fingerprint};
+use crate::meter_errors::{self, Letter};
+
+/// An event that was taken in.
+#[derive(Debug)]
+pub struct Recorded {
+    /// When the server took it in.
+    pub created: Timestamp,
+    /// The name of a meter's events.
+    pub event_name: String,
+    /// Its name among the customer's.
+    pub identifier: String,
+    /// Whether it is of the live dataset.
+    pub livemode: bool,
+    /// The payload as sent.
+    pub payload: Vec<Member<'static>>,
+    /// When it happened.
+    pub timestamp: Timestamp,
+    /// Whether an earlier attempt of the same request brought it.
+    pub replayed: bool,
+}
+
+/// Takes in one event: when this returns, it is durable, counted, and in the next read. Only one of
+/// a customer that does not exist is not counted, as Stripe has it: it is kept among the errors.
+///
+/// # Errors
+/// A 400 that names what is wrong with the event, a 429 when more comes in than can be written.
+pub async fn record(
+    services: &Services,
+    caller: &Caller,
+    now: Timestamp,
+    fingerprint: &Fingerprint,
+    input: Create,
+) -> Result<Recorded> {
+    let request = caller.idempotency_key.as_deref().map(|key| request_key(key, fingerprint));
+    let made_up = input.identifier.is_none();
+    let mut taken = taken(services, caller, now, request, input);
+    let meter = lookup::meter(services, caller, now, &taken.event_name).await?;
+    let payload = std::mem::take(&mut taken.payload);
+    let sent = Sent { timestamp: Some(taken.timestamp), payload: &payload };
+    let mut dimensions = Vec::new();
+    let checked = check(&meter, &sent, Clock::at(now), &mut dimensions)?;
+    let customer = match lookup::customer(services, caller, now, &meter, checked.customer).await? {
+        Ok(customer) => customer,
+        Err(unknown) => {
+            let about = (&meter.id, checked.customer, unknown);
+            let first = set_aside(services, caller, &taken, (request, &payload), about).await?;
+            (taken.created, taken.replayed) = (first.unwrap_or(now), first.is_some());
+            return Ok(Recorded { payload, ..taken });
+        }
+    };
+    let append = async |identifier: &str| {
+        let new = NewEvent {
+            meter: &meter.id,
+            aggregation: meter.aggregation(),
+            event_name: &taken.event_name,
+            customer: &customer,
+            identifier,
+            timestamp: checked.timestamp,
+            measure: checked.measure,
+            dimensions: &dimensions,
+            payload: &payload,
+            request,
+            backfill: None,
+        };
+        let mut batch = Batch::new(caller.scope.clone(), now);
+        batch.push(&new).map_err(|_| too_large())?;
+        let outcome = services.usage.append(batch).await.map_err(refused)?.pop();
+        outcome.ok_or_else(|| Error::internal("the usage engine answered nothing"))
+    };
+    let mut outcome = append(&taken.identifier).await?;
+    if let (Appended::Duplicate(seq), true) = (&outcome, made_up) {
+        outcome = match earlier_attempt(services, now, *seq)? {
+            Some(event) => Appended::Replayed(Box::new(event)),
+            // The key was used so long ago that it names another event now.
+            None => {
+                let identifier = Names::random((services.entropy)()).at(0);
+                let outcome = append(identifier.as_str()).await?;
+                identifier.as_str().clone_into(&mut taken.identifier);
+                outcome
+            }
+        };
+    }
+    match outcome {
+        Appended::Recorded(_) => Ok(Recorded { payload, ..taken }),
+        Appended::Replayed(event) => {
+            // What the first attempt was answered; the parameters are the same.
+            let (created, timestamp) = (event.received, event.timestamp);
+            let identifier = event.identifier;
+            Ok(Recorded { created, timestamp, identifier, payload, replayed: true, ..taken })
+        }
+        Appended::RequestMismatch => {
+            Err(idempotency::mismatch(caller.idempotency_key.as_deref().unwrap_or("")))
+        }
+        Appended::Duplicate(_) => Err(duplicate(&taken.identifier)),
+        Appended::TooManySeries => Err(EventError::too_many_series().into()),
+    }
+}
+
+/// The event as it is answered for, if all is well.
+fn taken(
+    services: &Services,
+    caller: &Caller,
+    now: Timestamp,
+    request: Option<RequestKey>,
+    input: Create,
+) -> Recorded {
+    let identifier = match input.identifier {
+        Some(identifier) => identifier.into(),
+        None => {
+            let names = request.map_or_else(|| Names::random((services.entropy)()), Names::of);
+            names.at(0).as_str().to_owned()
+        }
+    };
+    Recorded {
+        created: now,
+        event_name: input.event_name.into(),
+        identifier,
+        livemode: caller.scope.mode.is_live(),
+        payload: input.payload.0,
+        timestamp: input.timestamp.unwrap_or(now),
+        replayed: false,
+    }
+}
+
+/// The event that has a made up name already, if an attempt of the same request brought it: it was
+/// kept as an error then, and has been replayed since.
+fn earlier_attempt(services: &Services, now: Timestamp, seq: u64) -> Result<Option<Event>> {
+    let event = services.usage.event_at(seq).map_err(Error::internal)?;
+    Ok(event.filter(|event| now.0.saturating_sub(event.received.0) < REQUEST_KEY_KEPT_S))
+}
+
+/// Keeps an event of an unknown customer. When an earlier attempt of the request brought it, the
+/// time of that is returned.
+async fn set_aside(
+    services: &Services,
+    caller: &Caller,
+    taken: &Recorded,
+    (request, payload): (Option<RequestKey>, &[Member<'_>]),
+    (meter, customer, error): (&Id<Meter>, &str, EventError),
+) -> Result<Option<Timestamp>> {
+    let letter = Letter {
+        event_name: &taken.event_name,
+        identifier: &taken.identifier,
+        timestamp: taken.timestamp,
+        payload,
+        meter: Some(meter),
+        customer: Some(customer),
+        error,
+        request,
+    };
+    meter_errors::keep_one(services, caller, taken.created, letter).await
+}
+
+/// The error of a name that is taken: clients look for these words.
+pub(super) fn duplicate(identifier: &str) -> Error {
+    Error::invalid(format!("An event already exists with identifier {identifier}."))
+        .v2_code("duplicate_meter_event")
+}
+
+pub(crate) fn too_large() -> Error {
+    Error::invalid("The event is too large.")
+}
+
+/// What keeps the engine from taking events, as a client should see it.
+pub(crate) fn refused(error: AppendError) -> Error {
+    match error {
+        AppendError::Full => Error::new(
+            Kind::RateLimit,
+            "Events are coming in faster than they can be written. Try again in a moment.",
+        )
+        .code("rate_limit"),
+        AppendError::TooLarge => too_large(),
+        other => {
+            Error::new(Kind::Unavailable, "Usage cannot be recorded at the moment.").because(other)
+        }
+    }
+}
+
+/// What names a request of one event.
+fn request_key(key: &str, fingerprint: &Fingerprint) -> RequestKey {
+    let mut params = [0; 8];
+    params.copy_from_slice(&fingerprint.0[..8]);
+    RequestKey { key: hash_of(key), fingerprint: u64::from_be_bytes(params) }
+}
+
+/// The hash of a client's idempotency key.
+pub(super) fn hash_of(key: &str) -> u128 {
+    let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash[..16]);
+    u128::from_be_bytes(half)
+}
