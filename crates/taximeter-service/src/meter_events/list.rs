@@ -113,7 +113,13 @@ pub async fn retrieve(ctx: &mut Ctx, id: &str, input: Retrieve) -> Result<Value>
     let event = find(ctx, id, customer.as_ref())?;
     let mut meters = Meters::default();
     let meter = meters.of(ctx, &event.meter).await?;
-    Ok(wire(&id_of(event.seq), &event, meter))
+    Ok(shown(&event, meter))
+}
+
+/// An event as it is shown when it is read back.
+#[must_use]
+pub fn shown(event: &Event, meter: &Meter) -> Value {
+    wire(&id_of(event.seq), event, meter)
 }
 
 /// The event that an id (`mevt_7`) or an identifier in the path names, as it stands now.
@@ -140,6 +146,12 @@ pub fn find(ctx: &Ctx, id: &str, customer: Option<&Id<Customer>>) -> Result<Even
         .param("customer")),
         (None, _) => Err(Error::no_such_path(MeterEvent::NOUN, id)),
     }
+}
+
+/// A recorded event as it is read back.
+#[must_use]
+pub fn shown(event: &Event, meter: &Meter) -> Value {
+    wire(&id_of(event.seq), event, meter)
 }
 
 /// The place after which a page begins. Whether an event is there does not matter.
