@@ -116,12 +116,6 @@ pub async fn retrieve(ctx: &mut Ctx, id: &str, input: Retrieve) -> Result<Value>
     Ok(shown(&event, meter))
 }
 
-/// An event as it is shown when it is read back.
-#[must_use]
-pub fn shown(event: &Event, meter: &Meter) -> Value {
-    wire(&id_of(event.seq), event, meter)
-}
-
 /// The event that an id (`mevt_7`) or an identifier in the path names, as it stands now.
 ///
 /// # Errors
