@@ -3,7 +3,8 @@
 
 use taximeter_db::Arg;
 use taximeter_kernel::id::{
-    Customer, Event, Invoice, Kind, Meter, Price, Product, Subscription, SubscriptionItem,
+    Customer, Event, Invoice, Kind, Meter, MeterEventBackfill, Price, Product, Subscription,
+    SubscriptionItem,
 };
 
 use crate::ctx::Ctx;
@@ -24,6 +25,7 @@ fn look(noun: &str) -> Option<&'static str> {
         Event::NOUN => in_other_mode!("events"),
         Invoice::NOUN => in_other_mode!("invoices"),
         Meter::NOUN => in_other_mode!("meters"),
+        MeterEventBackfill::NOUN => in_other_mode!("meter_event_backfills"),
         Price::NOUN => in_other_mode!("prices"),
         Product::NOUN => in_other_mode!("products"),
         Subscription::NOUN => in_other_mode!("subscriptions"),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use taximeter_kernel::time::{DAY_S, HOUR_S};
 use taximeter_usage::{Action as EngineAction, Amendment, Corrected, Correction, Event, Standing};
 
-use super::name::{NOUN, current};
+use super::name::current;
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::meter_events::refused;
@@ -141,7 +141,7 @@ fn reread(ctx: &Ctx, event: &Event) -> Result<Event> {
 
 fn too_old(event: &Event, change: &Change, window_s: i64) -> Error {
     Error::invalid(format!(
-        "A {NOUN} can be {} for {} after it was received. '{}' was received at {}.",
+        "A meter event can be {} for {} after it was received. '{}' was received at {}.",
         change.participle(),
         length(window_s),
         event.identifier,

@@ -1,6 +1,6 @@
 //! Ours: an event is canceled, restored and amended at its own address.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use taximeter_kernel::id::{Customer, Id};
 use taximeter_kernel::time::Timestamp;
 use taximeter_usage::{Amendment, Event};
@@ -76,7 +76,7 @@ pub async fn amend(ctx: &mut Ctx, id: &str, input: Amend) -> Result<Value> {
     let meter = meter_of(ctx, &event).await?;
     let change = amendment(ctx.now, &meter, &event, input.payload, input.timestamp)?;
     let event = correct(ctx, &meter, &event, change, input.reason.map(Into::into)).await?;
-    Ok(wire(&event))
+    Ok(meter_events::shown(&event, &meter))
 }
 
 async fn done(
@@ -87,7 +87,7 @@ async fn done(
 ) -> Result<Value> {
     let meter = meter_of(ctx, event).await?;
     let event = correct(ctx, &meter, event, change, reason.map(Into::into)).await?;
-    Ok(wire(&event))
+    Ok(meter_events::shown(&event, &meter))
 }
 
 async fn meter_of(ctx: &mut Ctx, event: &Event) -> Result<Meter> {
@@ -128,18 +128,4 @@ fn amendment(
         dimensions,
         payload: members.into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
     }))
-}
-
-/// The object `billing.meter_event`.
-fn wire(event: &Event) -> Value {
-    let payload = event.payload.iter().map(|(k, v)| (k.clone(), Value::from(v.clone())));
-    json!({
-        "object": "billing.meter_event",
-        "created": event.received.0,
-        "event_name": event.event_name,
-        "identifier": event.identifier,
-        "livemode": event.scope.mode.is_live(),
-        "payload": payload.collect::<Map<_, _>>(),
-        "timestamp": event.timestamp.0,
-    })
 }

@@ -8,17 +8,18 @@ mod events;
 mod name;
 
 use serde_json::{Value, json};
-use taximeter_kernel::id::{Customer, Id, MeterEventAdjustment};
+use taximeter_kernel::id::{Customer, Id, Kind as _, MeterEvent, MeterEventAdjustment};
 
 use crate::ctx::Ctx;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::meters;
 use crate::params::Text;
 use correct::{Change, correct};
 pub use events::{Amend, Cancel, Restore, amend, cancel, restore};
-use name::only;
-pub use name::{EventName, NOUN, id_of_position};
-pub(crate) use name::{event_of_position, of_identifier};
+pub(crate) use name::{EventName, event_of_position, of_identifier};
+
+/// What v2 says of all that is wrong with what is to be canceled.
+const INVALID_CANCEL: &str = "invalid_cancel_configuration";
 
 /// The longest reason that is given for a correction, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
@@ -92,25 +93,26 @@ pub async fn create_v2(ctx: &mut Ctx, input: Create) -> Result<Value> {
 
 async fn apply(ctx: &mut Ctx, input: &Create) -> Result<()> {
     let CancelParams { customer, identifier } = &input.cancel;
+    let identifier = &**identifier;
     let mut found = of_identifier(ctx, customer.as_ref(), identifier)?;
     found.retain(|event| event.event_name == *input.event_name);
-    let event = only(found, identifier, "cancel[customer]").map_err(invalid_cancel)?;
+    if found.len() > 1 {
+        let message = format!(
+            "Several customers have a meter event with identifier '{identifier}'. Name the \
+             customer in cancel[customer]."
+        );
+        return Err(Error::invalid(message).v2_code(INVALID_CANCEL).param("cancel[customer]"));
+    }
     let param = "cancel[identifier]";
-    let missing = || invalid_cancel(Error::no_such(NOUN, identifier, param));
-    let event = event.ok_or_else(missing)?;
+    let missing = || Error::no_such(MeterEvent::NOUN, identifier, param).v2_code(INVALID_CANCEL);
+    let event = found.pop().ok_or_else(missing)?;
     let meter = meters::named(ctx, event.meter.as_str(), "event_name").await?;
     let reason = input.reason.clone().map(Into::into);
-    let canceled = correct(ctx, &meter, &event, Change::Cancel, reason).await;
-    canceled.map(|_| ()).map_err(|error| match error.param {
-        None => invalid_cancel(error).param(param),
-        Some(_) => error,
-    })
-}
-
-/// v2 has one code for all that is wrong with what is to be canceled.
-fn invalid_cancel(error: Error) -> Error {
-    match error.kind {
-        crate::error::Kind::InvalidRequest => error.v2_code("invalid_cancel_configuration"),
-        _ => error,
+    match correct(ctx, &meter, &event, Change::Cancel, reason).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind == Kind::InvalidRequest => {
+            Err(error.v2_code(INVALID_CANCEL).param(param))
+        }
+        Err(error) => Err(error),
     }
 }

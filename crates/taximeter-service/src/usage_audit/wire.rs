@@ -1,10 +1,10 @@
 //! An entry of the audit trail as clients see it.
 
 use serde_json::{Map, Value, json};
-use taximeter_usage::{Event, Standing};
+use taximeter_usage::Event;
 
 use super::Entry;
-use crate::meter_event_adjustments::id_of_position;
+use crate::meter_events::{Status, id_of};
 use crate::params::Choice as _;
 
 impl Entry {
@@ -21,7 +21,7 @@ impl Entry {
             "before": self.before,
             "created": self.created.0,
             "customer": self.customer.as_ref().map(taximeter_kernel::id::Id::as_str),
-            "event": self.event_position.map(id_of_position),
+            "event": self.event_position.map(id_of),
             "identifier": self.identifier,
             "livemode": self.livemode,
             "meter": self.meter.as_str(),
@@ -33,14 +33,9 @@ impl Entry {
 
 /// What of an event a correction can change.
 pub(crate) fn state_of(event: &Event) -> Value {
-    let status = match event.standing {
-        Standing::Counts => "counted",
-        Standing::Cancelled => "canceled",
-        Standing::Amended => "amended",
-    };
     let payload = event.payload.iter().map(|(k, v)| (k.clone(), Value::from(v.clone())));
     json!({
-        "status": status,
+        "status": Status::from(event.standing).as_str(),
         "timestamp": event.timestamp.0,
         "payload": payload.collect::<Map<_, _>>(),
     })
