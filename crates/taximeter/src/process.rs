@@ -1,5 +1,6 @@
 //! What the process takes from the operating system: time, randomness, and the wish to stop.
 
+use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -29,11 +30,32 @@ pub(crate) fn entropy() -> Result<Entropy, Failure> {
     Ok(Arc::new(random_bytes))
 }
 
-#[expect(clippy::expect_used, reason = "it was there at start; a guessable key is worse than none")]
+/// How much is asked of the operating system at once, in bytes: one call for so many requests.
+const POOL_BYTES: usize = 4_096;
+
+thread_local! {
+    /// Randomness that this thread has not given out yet: what is left from the place on.
+    static POOL: RefCell<([u8; POOL_BYTES], usize)> =
+        const { RefCell::new(([0; POOL_BYTES], POOL_BYTES)) };
+}
+
+/// Bytes of the operating system's, of which none is given twice: what was given is wiped.
 fn random_bytes() -> [u8; 32] {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).expect("the operating system gives randomness, as it did at start");
-    bytes
+    POOL.with_borrow_mut(|(pool, at)| {
+        if *at == POOL_BYTES {
+            fill(pool);
+            *at = 0;
+        }
+        let mut bytes = [0; 32];
+        bytes.swap_with_slice(&mut pool[*at..*at + 32]);
+        *at += 32;
+        bytes
+    })
+}
+
+#[expect(clippy::expect_used, reason = "it was there at start; a guessable key is worse than none")]
+fn fill(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system gives randomness, as it did at start");
 }
 
 /// The wishes to stop that reach the process: SIGINT and SIGTERM.
@@ -98,4 +120,18 @@ impl Signals {
 #[expect(clippy::exit, reason = "the user asked twice; waiting is what they do not want")]
 pub(crate) fn exit_at_once(signal: Signal) -> ! {
     std::process::exit(signal.code)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_bytes_are_given_twice() {
+        let given: BTreeSet<[u8; 32]> = (0..1_001).map(|_| random_bytes()).collect();
+        assert_eq!(given.len(), 1_001);
+        POOL.with_borrow(|(pool, at)| assert!(pool[..*at].iter().all(|byte| *byte == 0)));
+    }
 }
