@@ -74,6 +74,24 @@ pub(crate) struct ServeFlags {
     #[arg(long, value_name = "HOST:PORT", help_heading = "Serving")]
     pub(crate) listen: Option<String>,
 
+    /// Address and port that take the stream of meter events and nothing else
+    ///
+    /// The stream is on the main address as well. [env: TAXIMETER_METER_EVENTS_LISTEN]
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Serving")]
+    pub(crate) meter_events_listen: Option<String>,
+
+    /// Most events in one request to the stream, up to 10000
+    ///
+    /// Stripe takes 100. [env: TAXIMETER_STREAM_EVENTS_MAX] [default: 100]
+    #[arg(long, value_name = "N", help_heading = "Serving")]
+    pub(crate) stream_events_max: Option<String>,
+
+    /// Most events in one batch, up to 10000
+    ///
+    /// [env: TAXIMETER_BATCH_EVENTS_MAX] [default: 10000]
+    #[arg(long, value_name = "N", help_heading = "Serving")]
+    pub(crate) batch_events_max: Option<String>,
+
     /// Test-mode key to accept: sk_test_ and at least 8 letters, digits or _
     ///
     /// For development and tests that want to know the key beforehand. Without it the first start
@@ -111,6 +129,9 @@ impl ServeFlags {
     pub(crate) fn or(self, others: Self) -> Self {
         Self {
             listen: self.listen.or(others.listen),
+            meter_events_listen: self.meter_events_listen.or(others.meter_events_listen),
+            stream_events_max: self.stream_events_max.or(others.stream_events_max),
+            batch_events_max: self.batch_events_max.or(others.batch_events_max),
             secret_key: self.secret_key.or(others.secret_key),
             tls_cert: self.tls_cert.or(others.tls_cert),
             tls_key: self.tls_key.or(others.tls_key),
@@ -123,6 +144,9 @@ impl ServeFlags {
     fn any(&self) -> Option<&'static str> {
         [
             ("--listen", self.listen.is_some()),
+            ("--meter-events-listen", self.meter_events_listen.is_some()),
+            ("--stream-events-max", self.stream_events_max.is_some()),
+            ("--batch-events-max", self.batch_events_max.is_some()),
             ("--secret-key", self.secret_key.is_some()),
             ("--tls-cert", self.tls_cert.is_some()),
             ("--tls-key", self.tls_key.is_some()),

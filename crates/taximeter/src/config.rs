@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::ValueEnum as _;
 use taximeter_kernel::id::Mode;
 use taximeter_service::api_keys::{KeyKind, Secret};
+use taximeter_service::meter_events::{EVENTS_PER_REQUEST_MAX, Limits};
 
 use crate::cli::{Command, ServeFlags, StoreFlags};
 use crate::failure::Failure;
@@ -32,6 +33,10 @@ pub(crate) struct Store {
 pub(crate) struct Serve {
     /// `host:port`.
     pub(crate) listen: String,
+    /// `host:port` of the stream of meter events, when it has one of its own.
+    pub(crate) meter_events_listen: Option<String>,
+    /// How many events one request may bring.
+    pub(crate) limits: Limits,
     /// A test-mode key to accept.
     pub(crate) secret_key: Option<Secret>,
     /// The files to serve HTTPS with.
@@ -125,18 +130,48 @@ pub(crate) fn store(flags: &StoreFlags, environment: &Environment) -> Result<Sto
 pub(crate) fn serve(flags: &ServeFlags, environment: &Environment) -> Result<Serve, Failure> {
     let listen = given(flags.listen.as_ref(), ("--listen", "TAXIMETER_LISTEN"), environment)?
         .unwrap_or(Given { value: LISTEN_DEFAULT.to_owned(), name: "--listen" });
-    let port = listen.value.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
-    if !matches!(port, Some(Ok(_))) {
-        return Err(Failure::new(format!("{} `{}` is no address", listen.name, listen.value))
-            .hint("host:port, such as 127.0.0.1:4242, or 0.0.0.0:4242 for all of this machine's addresses"));
-    }
+    let names = ("--meter-events-listen", "TAXIMETER_METER_EVENTS_LISTEN");
+    let meter_events_listen = given(flags.meter_events_listen.as_ref(), names, environment)?;
     let names = ("--secret-key", "TAXIMETER_SECRET_KEY");
     let secret_key = given(flags.secret_key.as_ref(), names, environment)?;
     Ok(Serve {
-        listen: listen.value,
+        listen: address(listen)?,
+        meter_events_listen: meter_events_listen.map(address).transpose()?,
+        limits: limits(flags, environment)?,
         secret_key: secret_key.as_ref().map(test_key).transpose()?,
         tls: tls(flags, environment)?,
         log: log(flags, environment, LOG_DEFAULT)?,
+    })
+}
+
+fn address(given: Given) -> Result<String, Failure> {
+    let port = given.value.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+    if matches!(port, Some(Ok(_))) {
+        return Ok(given.value);
+    }
+    Err(Failure::new(format!("{} `{}` is no address", given.name, given.value)).hint(
+        "host:port, such as 127.0.0.1:4242, or 0.0.0.0:4242 for all of this machine's addresses",
+    ))
+}
+
+fn limits(flags: &ServeFlags, environment: &Environment) -> Result<Limits, Failure> {
+    let limit = |flag: &Option<String>, names, usual| {
+        given(flag.as_ref(), names, environment)?.map_or(Ok(usual), |given| events_max(&given))
+    };
+    let Limits { stream_events_max, batch_events_max } = Limits::default();
+    let stream = ("--stream-events-max", "TAXIMETER_STREAM_EVENTS_MAX");
+    let batch = ("--batch-events-max", "TAXIMETER_BATCH_EVENTS_MAX");
+    Ok(Limits {
+        stream_events_max: limit(&flags.stream_events_max, stream, stream_events_max)?,
+        batch_events_max: limit(&flags.batch_events_max, batch, batch_events_max)?,
+    })
+}
+
+fn events_max(given: &Given) -> Result<usize, Failure> {
+    let number = given.value.parse().ok();
+    number.filter(|number| (1..=EVENTS_PER_REQUEST_MAX).contains(number)).ok_or_else(|| {
+        Failure::new(format!("{} `{}` is no number of events", given.name, given.value))
+            .hint(format!("from 1 to {EVENTS_PER_REQUEST_MAX}"))
     })
 }
 
@@ -255,6 +290,8 @@ mod tests {
         let serve = serve(&ServeFlags::default(), &nothing).unwrap();
         assert_eq!(serve.listen, "127.0.0.1:4242");
         assert_eq!((serve.secret_key, serve.tls), (None, None));
+        let limits = (serve.limits.stream_events_max, serve.limits.batch_events_max);
+        assert_eq!((serve.meter_events_listen, limits), (None, (100, 10_000)));
         assert_eq!((serve.log.filter.as_str(), serve.log.format), ("info,sqlx=warn", Format::Auto));
     }
 
@@ -276,9 +313,21 @@ mod tests {
 
     #[test]
     fn a_setting_at_fault_is_named_where_it_was_given() {
-        let rows: [(&'static [(&'static str, &'static str)], &str); 8] = [
+        let rows: [(&'static [(&'static str, &'static str)], &str); 11] = [
             (&[("TAXIMETER_LISTEN", "here")], "TAXIMETER_LISTEN `here` is no address"),
             (&[("TAXIMETER_LISTEN", "here:70000")], "TAXIMETER_LISTEN `here:70000` is no address"),
+            (
+                &[("TAXIMETER_METER_EVENTS_LISTEN", "4243")],
+                "TAXIMETER_METER_EVENTS_LISTEN `4243` is no address",
+            ),
+            (
+                &[("TAXIMETER_STREAM_EVENTS_MAX", "10001")],
+                "TAXIMETER_STREAM_EVENTS_MAX `10001` is no number of events",
+            ),
+            (
+                &[("TAXIMETER_BATCH_EVENTS_MAX", "0")],
+                "TAXIMETER_BATCH_EVENTS_MAX `0` is no number of events",
+            ),
             (
                 &[("TAXIMETER_SECRET_KEY", "sk_test_1234567")],
                 "TAXIMETER_SECRET_KEY is too short, too long, or holds other characters",

@@ -14,9 +14,11 @@ use rustls::ServerConfig;
 use taximeter_db::Db;
 use taximeter_service::api_keys::Authenticator;
 use taximeter_service::ctx::{Entropy, Services};
+use taximeter_service::meter_errors::reports::report_due;
+use taximeter_service::meter_events::{Intake, Limits};
 use taximeter_usage::Engine;
 use taximeter_web::{App, Lane, WAIT_MAX};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::{JoinError, JoinSet};
 
 use crate::banner::Banner;
 use crate::config::{Serve, Store};
@@ -31,6 +33,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the database has to close. All that was committed is durable without it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often it is looked for events that could not be counted, to report them.
+const REPORT_EVERY: Duration = Duration::from_secs(2);
+
 /// Serves until a signal asks it to stop.
 ///
 /// # Errors
@@ -43,6 +48,7 @@ pub(crate) async fn run(at: &Store, settings: Serve) -> Result<ExitCode, Failure
     data_dir::create(&at.data_dir)?;
     let mut held = data_dir::hold(&at.data_dir)?;
     let listener = listen(&settings.listen)?;
+    let of_stream = settings.meter_events_listen.as_deref().map(listen).transpose()?;
     let address = Address::of(&listener, tls.is_some())?;
     held.announce(&address.url)
         .map_err(|error| Failure::new("cannot write the lock file").because(&error))?;
@@ -56,9 +62,13 @@ pub(crate) async fn run(at: &Store, settings: Serve) -> Result<ExitCode, Failure
     let caught = Signals::catch();
     let signals =
         caught.map_err(|error| Failure::new("signals cannot be caught").because(&error))?;
-    let server = Server::start(listener, tls, app(&db, &usage, entropy))?;
+    let services = services(&db, &usage, entropy, settings.limits);
+    let reporting = tokio::spawn(report(services.clone()));
+    let app = App::new(services, Authenticator::new(db.clone()), Arc::new(process::now));
+    let server = Server::start(listener, of_stream, tls, app)?;
     greet(at, &address, &keys, started);
     let served = server.until_stopped(signals).await;
+    reporting.abort();
     store::close_usage(usage).await;
     if tokio::time::timeout(CLOSE_TIMEOUT, db.close()).await.is_err() {
         tracing::warn!("the database did not close in time");
@@ -69,16 +79,25 @@ pub(crate) async fn run(at: &Store, settings: Serve) -> Result<ExitCode, Failure
     served.map(|()| ExitCode::SUCCESS)
 }
 
-fn app(db: &Db, usage: &Engine, entropy: Entropy) -> App {
-    let services = Services {
+fn services(db: &Db, usage: &Engine, entropy: Entropy, limits: Limits) -> Services {
+    Services {
         db: db.clone(),
         usage: usage.clone(),
         catalog: Arc::default(),
-        intake: Arc::default(),
+        intake: Arc::new(Intake { limits, ..Intake::default() }),
         in_flight: Arc::default(),
         entropy,
-    };
-    App::new(services, Authenticator::new(db.clone()), Arc::new(process::now))
+    }
+}
+
+/// Tells of events that could not be counted, for as long as the server runs.
+async fn report(services: Services) {
+    loop {
+        tokio::time::sleep(REPORT_EVERY).await;
+        if let Err(error) = report_due(&services, process::now()).await {
+            tracing::warn!(%error, "reports of meter errors are late");
+        }
+    }
 }
 
 fn greet(at: &Store, address: &Address, keys: &Keys, started: Instant) {
@@ -151,68 +170,94 @@ impl Address {
 
 /// A server that accepts connections.
 struct Server {
-    handle: Handle<SocketAddr>,
+    /// One for each address.
+    handles: Vec<Handle<SocketAddr>>,
     lane: Lane,
-    serving: JoinHandle<io::Result<()>>,
+    serving: JoinSet<io::Result<()>>,
 }
 
 impl Server {
+    /// Serves on `listener`, and the stream of meter events on `of_stream` as well.
     fn start(
         listener: TcpListener,
+        of_stream: Option<TcpListener>,
         tls: Option<Arc<ServerConfig>>,
         app: App,
     ) -> Result<Self, Failure> {
+        let tls = tls.map(RustlsConfig::from_config);
         let (handle, lane) = (Handle::new(), Lane::new(app.clone()));
-        let service = taximeter_web::router(app).into_make_service();
-        let failed = |error: io::Error| Failure::new("cannot serve").because(&error);
-        let serving = match tls {
+        let mut serving = JoinSet::new();
+        let service = taximeter_web::router(app.clone()).into_make_service();
+        let server = bound(listener, &handle)?;
+        let plain = NoDelayAcceptor::new();
+        match tls.clone() {
             None => {
-                let inner = NoDelayAcceptor::new();
-                let acceptor = LaneAcceptor { inner, lane: lane.clone() };
-                let server = axum_server::from_tcp(listener).map_err(failed)?;
-                let server = bounded(server.acceptor(acceptor)).handle(handle.clone());
-                tokio::spawn(server.serve(service))
+                let acceptor = LaneAcceptor { inner: plain, lane: lane.clone() };
+                serving.spawn(server.acceptor(acceptor).serve(service))
             }
             Some(config) => {
-                let config = RustlsConfig::from_config(config);
-                let inner = RustlsAcceptor::new(config).acceptor(NoDelayAcceptor::new());
+                let inner = RustlsAcceptor::new(config).acceptor(plain);
                 let acceptor = LaneAcceptor { inner, lane: lane.clone() };
-                let server = axum_server::from_tcp(listener).map_err(failed)?;
-                let server = bounded(server.acceptor(acceptor)).handle(handle.clone());
-                tokio::spawn(server.serve(service))
+                serving.spawn(server.acceptor(acceptor).serve(service))
             }
         };
-        Ok(Self { handle, lane, serving })
+        let mut handles = vec![handle];
+        if let Some(listener) = of_stream {
+            let url = Address::of(&listener, tls.is_some())?.url;
+            tracing::info!(stream.url = url, "taking meter events");
+            let handle = Handle::new();
+            let server = bound(listener, &handle)?;
+            let service = taximeter_web::stream_router(app).into_make_service();
+            match tls {
+                None => serving.spawn(server.acceptor(plain).serve(service)),
+                Some(config) => {
+                    let acceptor = RustlsAcceptor::new(config).acceptor(plain);
+                    serving.spawn(server.acceptor(acceptor).serve(service))
+                }
+            };
+            handles.push(handle);
+        }
+        Ok(Self { handles, lane, serving })
     }
 
     /// Serves until the first signal, then drains; a second signal ends the process.
     async fn until_stopped(mut self, mut signals: Signals) -> Result<(), Failure> {
         let signal = tokio::select! {
-            ended = &mut self.serving => return outcome(ended),
+            Some(ended) = self.serving.join_next() => return outcome(ended),
             signal = signals.next() => signal,
         };
         tracing::info!(
             signal.name = signal.name,
-            connections = self.handle.connection_count(),
+            connections = self.handles.iter().map(Handle::connection_count).sum::<usize>(),
             "stopping"
         );
         self.lane.stop();
-        self.handle.graceful_shutdown(Some(DRAIN_TIMEOUT));
+        for handle in &self.handles {
+            handle.graceful_shutdown(Some(DRAIN_TIMEOUT));
+        }
         // Watches to the very end: closing the data may take its time too.
         tokio::spawn(async move {
             let again = signals.next().await;
             tracing::warn!(signal.name = again.name, "ending at once");
             process::exit_at_once(again);
         });
-        outcome(self.serving.await)
+        while let Some(ended) = self.serving.join_next().await {
+            outcome(ended)?;
+        }
+        Ok(())
     }
 }
 
-/// A server of HTTP/1 that waits no longer for a request than the lane does.
-fn bounded<A>(server: axum_server::Server<SocketAddr, A>) -> axum_server::Server<SocketAddr, A> {
-    let mut server = server.http1_only();
+/// A server of HTTP/1 on an address that waits no longer for a request than the lane does.
+fn bound(
+    listener: TcpListener,
+    handle: &Handle<SocketAddr>,
+) -> Result<axum_server::Server<SocketAddr>, Failure> {
+    let server = axum_server::from_tcp(listener)
+        .map_err(|error| Failure::new("cannot serve").because(&error))?;
+    let mut server = server.http1_only().handle(handle.clone());
     server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(WAIT_MAX);
-    server
+    Ok(server)
 }
 
 fn outcome(ended: Result<io::Result<()>, JoinError>) -> Result<(), Failure> {
