@@ -256,20 +256,20 @@ impl Naive {
         Some(Self::with_standing((event, became.unwrap_or(Standing::Counts))))
     }
 
-    /// All events that `query` asks for, whatever its limit.
-    pub(crate) fn events(&self, query: &EventQuery) -> Vec<Event> {
+    /// The places of all events that `query` asks for, whatever its limit.
+    pub(crate) fn events(&self, query: &EventQuery) -> Vec<u64> {
         let mut found: Vec<(&Event, Standing)> = self.now();
         if query.order == Order::Newest {
             found.reverse();
         }
-        let found = found.into_iter().filter(|(event, _)| {
+        let found = found.into_iter().map(|(event, _)| event).filter(|event| {
             query.customer.as_ref().is_none_or(|customer| event.customer == *customer)
                 && query.meter.as_ref().is_none_or(|meter| event.meter == *meter)
                 && event.scope == query.scope
                 && query.period.is_none_or(|period| period.contains(event.timestamp))
                 && query.after.is_none_or(|after| is_beyond(event.seq, after, query.order))
         });
-        found.map(Self::with_standing).collect()
+        found.map(|event| event.seq).collect()
     }
 
     /// Without the groups that never counted anything between the boundaries.
