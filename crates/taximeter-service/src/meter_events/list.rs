@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::meter_usage::unreadable;
 use crate::meters::{self, Meter};
 use crate::page::{List as Wire, Page};
-use crate::params::{Range, Text};
+use crate::params::{Choice, Range, Text};
 use crate::{choice, customers};
 
 /// The most events that one list looks at.
@@ -86,6 +86,7 @@ crate::params! {
 /// A 400 when a cursor names nothing, and when none of the events looked at was one asked for.
 pub async fn list(ctx: &mut Ctx, input: List) -> Result<Wire> {
     let page = input.page()?;
+    let url = url(&input);
     let after = cursor(ctx, &page)?;
     let found = match asked(ctx, &input).await? {
         Some(asked) => look(ctx.usage(), &asked, after, &page, EVENTS_LOOKED_AT_MAX)?,
@@ -98,7 +99,45 @@ pub async fn list(ctx: &mut Ctx, input: List) -> Result<Wire> {
         let meter = meters.of(ctx, &event.meter).await?;
         data.push(wire(id, event, meter));
     }
-    Ok(Wire { url: "/v1/billing/meter_events".to_owned(), has_more: slice.has_more, data })
+    Ok(Wire { url, has_more: slice.has_more, data })
+}
+
+/// Where the list lives, with its filters: clients whose SDK knows no such list have only this
+/// address to ask for the next page.
+fn url(input: &List) -> String {
+    let number = |number: Option<i64>| number.map(|number| number.to_string());
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    let filters = [
+        ("customer", text(input.customer.as_deref())),
+        ("event_name", text(input.event_name.as_deref())),
+        ("limit", Some(input.limit.0.to_string())),
+        ("meter", text(input.meter.as_deref())),
+        ("status", text(input.status.map(Choice::as_str))),
+        ("timestamp%5Bgte%5D", number(input.timestamp.min)),
+        ("timestamp%5Blte%5D", number(input.timestamp.max)),
+    ];
+    let mut url = "/v1/billing/meter_events".to_owned();
+    for (name, value) in filters {
+        let Some(value) = value else { continue };
+        url.push(if url.contains('?') { '&' } else { '?' });
+        url.push_str(name);
+        url.push('=');
+        url.push_str(&percent_encoded(&value));
+    }
+    url
+}
+
+fn percent_encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
 }
 
 /// Reads one event, by its id or by its identifier.

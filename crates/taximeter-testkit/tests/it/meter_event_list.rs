@@ -48,7 +48,7 @@ async fn an_event_is_read_back_with_all_that_it_says() {
         let more = format!("&payload[model]=&payload[region]=eu&timestamp={}", HOUR + 13);
         record(&app, "e", &customer, "i/1 ä", &more.replace('ä', "%C3%A4")).await;
         let list = app.read(EVENTS).await;
-        assert_eq!(list["url"], EVENTS);
+        assert_eq!(list["url"], "/v1/billing/meter_events?limit=10");
         assert_eq!(list["has_more"], false);
         let event = &list["data"][0];
         assert!(id(event).starts_with("mevt_"));
@@ -134,6 +134,16 @@ async fn events_are_listed_as_they_came_in_and_by_what_they_say() {
             let bobs = of(&format!("{range}&event_name=a&customer={bob}")).await;
             assert_eq!(bobs.len(), usize::from(expected.contains(&"3")), "{range}");
         }
+        // The address of a list holds all that it was asked, so that it can be asked for the rest.
+        let query = format!("customer={ada}&event_name=a&limit=1&status=counted&timestamp[gt]=12");
+        let list = app.read(&format!("{EVENTS}?{query}&timestamp[lte]={}", HOUR + 60)).await;
+        assert_eq!(identifiers(&list), ["1"]);
+        let url = list["url"].as_str().unwrap();
+        let written = query.replace("[gt]=12", "%5Bgte%5D=13");
+        assert_eq!(url, format!("{EVENTS}?{written}&timestamp%5Blte%5D={}", HOUR + 60));
+        assert_eq!(app.read(url).await, list);
+        let list = app.read(&format!("{EVENTS}?event_name=%C3%A4%26b%20c")).await;
+        assert_eq!(list["url"], format!("{EVENTS}?event_name=%C3%A4%26b%20c&limit=10"));
         for nothing in [
             format!("event_name=b&meter={first}"),
             "event_name=c".to_owned(),
