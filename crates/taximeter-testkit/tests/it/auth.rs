@@ -90,6 +90,10 @@ async fn a_publishable_key_reaches_nothing() {
 async fn a_restricted_key_does_on_each_resource_what_it_was_given() {
     let app = TestApp::start().await;
     for endpoint in taximeter_web::endpoints() {
+        if endpoint.path == crate::meter_event_stream::STREAM {
+            // It takes tokens, which only a key with the permission can make.
+            continue;
+        }
         let method = endpoint.method.as_str();
         let path = endpoint.path.replace("{id}", "x");
         let access = if method == "GET" { "read" } else { "write" };

@@ -119,17 +119,16 @@ async fn an_id_of_the_other_mode_as_a_parameter_is_missing_with_a_hint() {
                 format!("subscription={}", id("subscription")),
                 ("subscription", "subscription", 400),
             ),
-            (
-                "/v1/billing/meter_events",
-                event(&id("customer"), "7"),
-                ("customer", "payload[stripe_customer_id]", 400),
-            ),
         ];
         for (path, form, (noun, param, status)) in cases {
             let missing =
                 format!("{status} resource_missing {param}: No such {noun}: '{}'{HINT}", id(noun));
             assert_eq!(error(&live.post(path, &form).await), missing, "{form}");
         }
+        live.made("/v1/billing/meter_events", &event(&id("customer"), "7")).await;
+        let kept = live.read("/v1/billing/meter_event_errors").await["data"][0].clone();
+        let missing = format!("No such customer: '{}'{HINT}", id("customer"));
+        assert_eq!(kept["message"], missing);
         let summaries = format!(
             "/v1/billing/meters/{meter}/event_summaries?customer={}&start_time=0&end_time=60",
             id("customer")
@@ -200,11 +199,10 @@ async fn two_accounts_may_use_the_same_names_and_count_apart() {
         let form = "display_name=M&event_name=e&default_aggregation[formula]=sum";
         other.made("/v1/billing/meters", form).await;
         let customer = customer(&app).await;
-        let gone = format!(
-            "400 resource_missing payload[stripe_customer_id]: No such customer: '{customer}'"
-        );
         let path = "/v1/billing/meter_events";
-        assert_eq!(error(&other.post(path, &event(&customer, "7")).await), gone);
+        other.made(path, &event(&customer, "7")).await;
+        let kept = other.read("/v1/billing/meter_event_errors").await["data"][0].clone();
+        assert_eq!(kept["message"], format!("No such customer: '{customer}'"));
         app.made(path, &event(&customer, "7")).await;
         let summaries = format!(
             "/v1/billing/meters/{ours}/event_summaries?customer={customer}&start_time=0\

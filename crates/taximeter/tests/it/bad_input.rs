@@ -15,10 +15,12 @@ use row::{Row, rows};
 const TABLES: &[(&str, &str)] = &[
     ("auth", include_str!("bad_input/auth.txt")),
     ("bodies", include_str!("bad_input/bodies.txt")),
+    ("corrections", include_str!("bad_input/corrections.txt")),
     ("customers", include_str!("bad_input/customers.txt")),
     ("expand", include_str!("bad_input/expand.txt")),
     ("idempotency", include_str!("bad_input/idempotency.txt")),
     ("ids", include_str!("bad_input/ids.txt")),
+    ("intake", include_str!("bad_input/intake.txt")),
     ("invoices", include_str!("bad_input/invoices.txt")),
     ("lists", include_str!("bad_input/lists.txt")),
     ("meter_event_list", include_str!("bad_input/meter_event_list.txt")),
@@ -41,6 +43,9 @@ const READABLE: &[&str] = &[
     "/v1/prices?limit=100",
     "/v1/prices?limit=100&active=false",
     "/v1/billing/meters?limit=100",
+    "/v1/billing/meter_event_backfills?limit=100",
+    "/v1/billing/meter_event_errors?limit=100",
+    "/v1/billing/usage_audit?limit=100",
     "/v1/subscriptions?limit=100&status=all",
     "/v1/invoices?limit=100",
 ];

@@ -19,6 +19,7 @@ impl Places {
         let mut by_name: BTreeMap<_, _> = kept.collect();
         by_name.insert("test_key", "sk_test_pretended".to_owned());
         by_name.insert("live_key", "sk_live_pretended".to_owned());
+        by_name.insert("token", "mes_token_pretended".to_owned());
         Self { by_name, now: 1_800_000_000 }
     }
 
@@ -71,6 +72,8 @@ const fn done(method: &'static str, path: &'static str, form: &'static str) -> S
 }
 
 const CUSTOMERS: &str = "/v1/customers";
+const EVENTS: &str = "/v1/billing/meter_events";
+const BACKFILLS: &str = "/v1/billing/meter_event_backfills";
 const METERS: &str = "/v1/billing/meters";
 const PRICES: &str = "/v1/prices";
 const SUBSCRIPTIONS: &str = "/v1/subscriptions";
@@ -129,6 +132,24 @@ const TEST: &[Step] = &[
         "/v1/billing/meter_events",
         "event_name=calls&identifier=taken&payload[stripe_customer_id]={{cus}}&payload[value]=7",
     ),
+    done(
+        "POST",
+        EVENTS,
+        "event_name=calls&identifier=twice&payload[stripe_customer_id]={{cus}}&payload[value]=3",
+    ),
+    done(
+        "POST",
+        EVENTS,
+        "event_name=calls&identifier=twice&payload[stripe_customer_id]={{cus_idle}}&payload[value]=3",
+    ),
+    made("backfill", BACKFILLS, "meter={{mtr}}&timeframe_start=0&timeframe_end=86400"),
+    made("backfill_over", BACKFILLS, "meter={{mtr}}&timeframe_start=0&timeframe_end=86400"),
+    done("POST", "/v1/billing/meter_event_backfills/{{backfill_over}}/discard", ""),
+    done(
+        "POST",
+        EVENTS,
+        "event_name=calls&identifier=lost&payload[stripe_customer_id]=cus_none&payload[value]=7",
+    ),
 ];
 
 /// What the live mode holds.
@@ -164,6 +185,9 @@ pub(super) async fn make(app: &TestApp) -> Places {
             }
         }
     }
+    let session = send(app, "POST", "/v2/billing/meter_event_session", &[], "").await;
+    let token = session["authentication_token"].as_str().expect("a token").to_owned();
+    places.by_name.insert("token", token);
     let key = [("Idempotency-Key", "used")];
     send(app, "POST", "/v1/customers", &key, "name=Once").await;
     let event = "event_name=calls&payload[stripe_customer_id]={{cus}}&payload[value]=13";
