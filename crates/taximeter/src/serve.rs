@@ -15,6 +15,7 @@ use taximeter_db::Db;
 use taximeter_service::api_keys::Authenticator;
 use taximeter_service::ctx::{Entropy, Services};
 use taximeter_service::meter_errors::reports::report_due;
+use taximeter_service::meter_event_backfills::finish_begun;
 use taximeter_service::meter_events::{Intake, Limits};
 use taximeter_usage::Engine;
 use taximeter_web::{App, Lane, WAIT_MAX};
@@ -90,12 +91,16 @@ fn services(db: &Db, usage: &Engine, entropy: Entropy, limits: Limits) -> Servic
     }
 }
 
-/// Tells of events that could not be counted, for as long as the server runs.
+/// Tells of events that could not be counted and ends corrections that were cut short, for as long
+/// as the server runs.
 async fn report(services: Services) {
     loop {
         tokio::time::sleep(REPORT_EVERY).await;
         if let Err(error) = report_due(&services, process::now()).await {
             tracing::warn!(%error, "reports of meter errors are late");
+        }
+        if let Err(error) = finish_begun(&services, process::now()).await {
+            tracing::warn!(%error, "corrections that were cut short are late");
         }
     }
 }

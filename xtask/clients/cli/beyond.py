@@ -36,6 +36,20 @@ def a_meter_is_deactivated_and_reactivated(w) -> None:
         equal(meter["status"], status, verb)
 
 
+def an_event_is_canceled(w) -> None:
+    event = (
+        "stripe billing meter_events create --event-name=hypernian_tokens "
+        f"-d 'payload[stripe_customer_id]={w.customer['id']}' -d 'payload[value]=7' --identifier=mistake"
+    )
+    w.run("POST /v1/billing/meter_events", event)
+    line = (
+        "stripe billing meter_event_adjustments create --event-name=hypernian_tokens --type=cancel "
+        "--cancel.identifier=mistake"
+    )
+    adjustment = w.run("POST /v1/billing/meter_event_adjustments", line)
+    matches(adjustment, status="complete", cancel={"identifier": "mistake"})
+
+
 def a_key_given_twice_makes_one_customer(w) -> None:
     line = "stripe customers create --name=Once --idempotency once"
     first, again = (w.run("POST /v1/customers", line) for _ in range(2))

@@ -5,21 +5,15 @@
 //! nothing to do. Which events are replaced is written down, and committed, before they are canceled:
 //! afterwards they could not be told from events that were canceled before.
 
-use taximeter_kernel::id::{Customer, Id};
 use taximeter_kernel::time::Timestamp;
-use taximeter_usage::{
-    Action as EngineAction, Appended, Batch, Correction, Event, EventQuery, NewEvent, Order,
-    Standing, TooLarge,
-};
 
-use super::sql::{self, Replaced, Staged};
-use super::stage::{Measured, measured};
+use super::chunks::{record, remove, replace, restore};
+use super::sql::{self, UnderWay};
 use super::{Backfill, Status, Step, locked, save};
 use crate::ctx::{Caller, Ctx, Services};
 use crate::error::{Error, Result};
-use crate::meter_event_adjustments::{REASON_CHARS_MAX, of_identifier};
-use crate::meter_events::{Member, refused};
-use crate::meters::{self, Meter};
+use crate::meter_event_adjustments::REASON_CHARS_MAX;
+use crate::meters;
 use crate::params::Text;
 use crate::usage_audit::{self, Action, Entry};
 use crate::version::ApiVersion;
@@ -28,8 +22,8 @@ use crate::version::ApiVersion;
 pub const CHUNK_EVENTS: usize = 1_000;
 /// How many chunks one call does; what is left then is for the next.
 pub const CHUNKS_PER_CALL_MAX: usize = 200;
-/// How many bytes of payload go to the engine at once.
-const BATCH_BYTES: usize = 4 * 1_024 * 1_024;
+/// How many chunks of each backfill the server does by itself before it looks after the others.
+const CHUNKS_PER_TURN: usize = 20;
 
 crate::params! {
     /// Applying or reverting a backfill.
@@ -104,7 +98,8 @@ async fn begin(
     ctx.checkpoint().await
 }
 
-async fn note(
+/// Writes an entry into the audit trail, of what the backfill was and what it is now.
+pub(super) async fn note(
     ctx: &mut Ctx,
     backfill: &Backfill,
     action: Action,
@@ -121,30 +116,53 @@ async fn note(
     usage_audit::record(ctx, &entry).await
 }
 
-/// Goes on with the backfills of all accounts that are under way, each by at most so many chunks: at
-/// the start of a process, and from time to time. Returns how many are still under way.
+/// Ends what a crash or a lost connection cut short, a little at a time: corrections without their
+/// entry, and backfills under way. For the server to call from time to time.
 ///
 /// # Errors
-/// What keeps one from going on; the next call tries again.
+/// What keeps something from being ended; the next call tries again.
+pub async fn finish_begun(services: &Services, now: Timestamp) -> Result<()> {
+    usage_audit::settle_all(services, now).await?;
+    resume_all(services, now, CHUNKS_PER_TURN).await?;
+    Ok(())
+}
+
+/// Goes on with the backfills of all accounts that are under way, each by at most so many chunks.
+/// Returns how many are still under way.
+///
+/// # Errors
+/// What kept one from going on, after all others have.
 pub async fn resume_all(services: &Services, now: Timestamp, chunks: usize) -> Result<usize> {
     let mut tx = services.db.begin_read().await?;
     let all = sql::under_way(&mut tx).await?;
     drop(tx);
-    let mut left = 0;
+    let (mut left, mut failed) = (0, None);
     for one in all {
-        let caller = Caller {
-            scope: one.scope,
-            key: one.api_key,
-            version: ApiVersion::newest(),
-            request: one.request,
-            idempotency_key: None,
-        };
-        let mut ctx = Ctx::begin(services, caller, now).await?;
-        let backfill = drive(&mut ctx, one.id.as_str(), chunks).await?;
-        ctx.commit().await?;
-        left += usize::from(backfill.step.is_some());
+        match resume(services, now, one, chunks).await {
+            Ok(backfill) => left += usize::from(backfill.step.is_some()),
+            Err(error) => failed = Some(error),
+        }
     }
-    Ok(left)
+    failed.map_or(Ok(left), Err)
+}
+
+async fn resume(
+    services: &Services,
+    now: Timestamp,
+    one: UnderWay,
+    chunks: usize,
+) -> Result<Backfill> {
+    let caller = Caller {
+        scope: one.scope,
+        key: one.api_key,
+        version: ApiVersion::newest(),
+        request: one.request,
+        idempotency_key: None,
+    };
+    let mut ctx = Ctx::begin(services, caller, now).await?;
+    let backfill = drive(&mut ctx, one.id.as_str(), chunks).await?;
+    ctx.commit().await?;
+    Ok(backfill)
 }
 
 /// Does at most so many chunks. All but the last are committed when it returns.
@@ -165,279 +183,4 @@ async fn drive(ctx: &mut Ctx, id: &str, chunks: usize) -> Result<Backfill> {
         backfill = locked(ctx, id).await?;
     }
     Ok(backfill)
-}
-
-fn limit() -> i64 {
-    i64::try_from(CHUNK_EVENTS).unwrap_or(i64::MAX)
-}
-
-/// Cancels the events that were chosen and chooses the next ones.
-async fn replace(ctx: &mut Ctx, backfill: &mut Backfill) -> Result<()> {
-    let (done, chosen) = (backfill.done_position, backfill.chosen_position);
-    if done < chosen {
-        let events = sql::replaced_between(ctx, backfill, done, chosen, limit()).await?;
-        correct(ctx, &events, EngineAction::Cancel).await?;
-        backfill.done_position = chosen;
-    }
-    if chosen >= backfill.until_position {
-        backfill.step = Some(Step::Record);
-        backfill.done_position = 0;
-        return Ok(());
-    }
-    let query = EventQuery {
-        scope: ctx.scope().clone(),
-        customer: backfill.customer.clone(),
-        meter: Some(backfill.meter.clone()),
-        period: Some(backfill.timeframe),
-        order: Order::Oldest,
-        after: Some(chosen).filter(|position| *position > 0),
-        limit: CHUNK_EVENTS,
-    };
-    let page = ctx.usage().events(&query).map_err(Error::internal)?;
-    for event in &page.events {
-        if event.seq <= backfill.until_position && event.standing == Standing::Counts {
-            sql::insert_replaced(ctx, backfill, event).await?;
-            backfill.replaced = backfill.replaced.saturating_add(1);
-        }
-    }
-    let until = backfill.until_position;
-    backfill.chosen_position = page.next.map_or(until, |next| next.min(until));
-    Ok(())
-}
-
-/// Cancels or restores replaced events, whenever they were received.
-async fn correct(ctx: &Ctx, events: &[Replaced], action: EngineAction) -> Result<()> {
-    let orders = events
-        .iter()
-        .map(|event| {
-            let (name, identifier) = (&event.event_name, event.identifier.clone());
-            order(ctx, name, identifier, &event.customer, action.clone())
-        })
-        .collect();
-    ctx.usage().correct(orders).await.map_err(refused)?;
-    Ok(())
-}
-
-fn order(
-    ctx: &Ctx,
-    event_name: &str,
-    identifier: String,
-    customer: &Id<Customer>,
-    action: EngineAction,
-) -> Correction {
-    Correction {
-        scope: ctx.scope().clone(),
-        event_name: event_name.to_owned(),
-        identifier,
-        customer: Some(customer.clone()),
-        now: ctx.now,
-        window_s: None,
-        action,
-    }
-}
-
-/// Records the next events.
-async fn record(ctx: &mut Ctx, backfill: &mut Backfill, meter: &Meter) -> Result<()> {
-    let events = sql::events_after(ctx, backfill, backfill.done_position, limit()).await?;
-    let Some(last) = events.last() else {
-        let before = backfill.state();
-        backfill.status = Status::Applied;
-        backfill.step = None;
-        backfill.applied_at = Some(ctx.now);
-        return note(ctx, backfill, Action::BackfillApply, before, None).await;
-    };
-    backfill.done_position = last.place;
-    let mut pending: Vec<(&Staged, String)> = Vec::new();
-    for event in &events {
-        let identifier = event.identifier.clone();
-        pending.push((event, identifier.unwrap_or_else(|| backfill.identifier_of(event.place))));
-    }
-    let mut recorded = 0_u64;
-    // Twice, since an event may have to take another identifier.
-    for _ in 0..2 {
-        let mut renamed = Vec::new();
-        for (event, identifier, outcome) in append(ctx, backfill, meter, pending).await? {
-            match became(ctx, backfill, event, &identifier, outcome.as_ref())? {
-                Became::Recorded => recorded = recorded.saturating_add(1),
-                Became::Renamed(identifier) => renamed.push((event, identifier)),
-                Became::Skipped => {}
-            }
-        }
-        pending = renamed;
-    }
-    let all = u64::try_from(events.len()).map_err(Error::internal)?;
-    backfill.recorded = backfill.recorded.saturating_add(recorded);
-    backfill.skipped = backfill.skipped.saturating_add(all.saturating_sub(recorded));
-    Ok(())
-}
-
-/// What became of an event of a backfill.
-enum Became {
-    /// It counts, since now or since an earlier attempt.
-    Recorded,
-    /// Its identifier is that of an event which it replaces: it needs this one.
-    Renamed(String),
-    /// It does not count.
-    Skipped,
-}
-
-fn became(
-    ctx: &Ctx,
-    backfill: &Backfill,
-    event: &Staged,
-    identifier: &str,
-    outcome: Option<&Appended>,
-) -> Result<Became> {
-    match outcome {
-        Some(Appended::Recorded(_)) => Ok(Became::Recorded),
-        Some(Appended::TooManySeries) | None => Ok(Became::Skipped),
-        Some(Appended::Duplicate(_)) => {
-            let there = of_identifier(ctx, Some(&event.customer), identifier)?;
-            Ok(match there.first() {
-                Some(there) if is_own(backfill, there) => Became::Recorded,
-                // It was replaced, or canceled before that.
-                Some(there)
-                    if backfill.replace_existing && there.standing == Standing::Cancelled =>
-                {
-                    Became::Renamed(backfill.identifier_of(event.place))
-                }
-                _ => Became::Skipped,
-            })
-        }
-        Some(Appended::Replayed(_) | Appended::RequestMismatch) => {
-            Err(Error::internal("a backfill's event was taken for a request's"))
-        }
-    }
-}
-
-pub(super) fn is_own(backfill: &Backfill, event: &Event) -> bool {
-    event.backfill.as_deref() == Some(backfill.id.as_str())
-}
-
-/// Whether the event lies where a backfill replaces what there is.
-pub(super) fn is_in_the_way(backfill: &Backfill, event: &Event) -> bool {
-    event.meter == backfill.meter
-        && backfill.timeframe.contains(event.timestamp)
-        && backfill.customer.as_ref().is_none_or(|only| *only == event.customer)
-        && (backfill.status == Status::Open || event.seq <= backfill.until_position)
-}
-
-/// An event, the identifier it was tried under, and what the engine says; nothing when the event is
-/// none that the meter could count any more.
-type Outcome<'e> = (&'e Staged, String, Option<Appended>);
-
-/// Hands events to the engine, as many at once as fit.
-async fn append<'e>(
-    ctx: &Ctx,
-    backfill: &Backfill,
-    meter: &Meter,
-    events: Vec<(&'e Staged, String)>,
-) -> Result<Vec<Outcome<'e>>> {
-    let mut out = Vec::with_capacity(events.len());
-    let mut waiting: Vec<(&'e Staged, String)> = Vec::new();
-    let (mut batch, mut bytes) = (Batch::new(ctx.scope().clone(), ctx.now), 0_usize);
-    for (event, identifier) in events {
-        let members: Vec<Member<'_>> =
-            event.payload.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())).collect();
-        // The meter may take fewer digits than it did when the event was staged.
-        let Ok(measured) = measured(meter, ctx.now, &members) else {
-            out.push((event, identifier, None));
-            continue;
-        };
-        if put(&mut batch, backfill, meter, (event, &identifier), &members, &measured).is_err() {
-            out.push((event, identifier, None));
-            continue;
-        }
-        bytes = bytes.saturating_add(members.iter().map(|(k, v)| k.len() + v.len()).sum());
-        waiting.push((event, identifier));
-        if bytes >= BATCH_BYTES {
-            let full = std::mem::replace(&mut batch, Batch::new(ctx.scope().clone(), ctx.now));
-            flush(ctx, full, &mut waiting, &mut out).await?;
-            bytes = 0;
-        }
-    }
-    flush(ctx, batch, &mut waiting, &mut out).await?;
-    Ok(out)
-}
-
-/// Puts an event of a backfill on a batch.
-pub(super) fn put(
-    batch: &mut Batch,
-    backfill: &Backfill,
-    meter: &Meter,
-    (event, identifier): (&Staged, &str),
-    payload: &[Member<'_>],
-    measured: &Measured,
-) -> std::result::Result<(), TooLarge> {
-    let dimensions: Vec<&str> = measured.dimensions.iter().map(String::as_str).collect();
-    batch.push(&NewEvent {
-        meter: &meter.id,
-        aggregation: meter.aggregation(),
-        event_name: &meter.event_name,
-        customer: &event.customer,
-        identifier,
-        timestamp: event.timestamp,
-        measure: measured.measure,
-        dimensions: &dimensions,
-        payload,
-        request: None,
-        backfill: Some(backfill.id.as_str()),
-    })
-}
-
-async fn flush<'e>(
-    ctx: &Ctx,
-    batch: Batch,
-    waiting: &mut Vec<(&'e Staged, String)>,
-    out: &mut Vec<Outcome<'e>>,
-) -> Result<()> {
-    let outcomes = ctx.usage().append(batch).await.map_err(refused)?;
-    if outcomes.len() != waiting.len() {
-        return Err(Error::internal("the usage engine did not answer for each event"));
-    }
-    let done = waiting.drain(..).zip(outcomes);
-    out.extend(done.map(|((event, identifier), outcome)| (event, identifier, Some(outcome))));
-    Ok(())
-}
-
-/// Cancels the next of the events that were recorded.
-async fn remove(ctx: &mut Ctx, backfill: &mut Backfill, meter: &Meter) -> Result<()> {
-    let events = sql::events_after(ctx, backfill, backfill.done_position, limit()).await?;
-    let Some(last) = events.last() else {
-        backfill.step = Some(Step::Restore);
-        backfill.done_position = 0;
-        return Ok(());
-    };
-    backfill.done_position = last.place;
-    let mut orders = Vec::with_capacity(events.len());
-    for event in &events {
-        // Under its own identifier stands perhaps an event that is not the backfill's.
-        for identifier in
-            event.identifier.iter().cloned().chain([backfill.identifier_of(event.place)])
-        {
-            let there = of_identifier(ctx, Some(&event.customer), &identifier)?;
-            if there.first().is_some_and(|there| is_own(backfill, there)) {
-                let name = &meter.event_name;
-                orders.push(order(ctx, name, identifier, &event.customer, EngineAction::Cancel));
-            }
-        }
-    }
-    ctx.usage().correct(orders).await.map_err(refused)?;
-    Ok(())
-}
-
-/// Restores the next of the events that were replaced.
-async fn restore(ctx: &mut Ctx, backfill: &mut Backfill) -> Result<()> {
-    let (done, until) = (backfill.done_position, backfill.until_position);
-    let events = sql::replaced_between(ctx, backfill, done, until, limit()).await?;
-    let Some(last) = events.last() else {
-        let before = backfill.state();
-        backfill.status = Status::Reverted;
-        backfill.step = None;
-        backfill.reverted_at = Some(ctx.now);
-        return note(ctx, backfill, Action::BackfillRevert, before, None).await;
-    };
-    correct(ctx, &events, EngineAction::Restore).await?;
-    backfill.done_position = last.position;
-    Ok(())
 }

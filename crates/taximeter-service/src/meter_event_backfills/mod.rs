@@ -7,6 +7,7 @@
 //! the identifiers of its events are determined by their places, so nothing is counted twice.
 
 mod apply;
+mod chunks;
 mod preview;
 mod sql;
 mod stage;
@@ -16,7 +17,7 @@ use taximeter_db::{Arg, Cells, DbError, Row};
 use taximeter_kernel::id::{ApiKey, Customer, Id, Kind as _, Meter, MeterEventBackfill, Request};
 use taximeter_kernel::time::{Period, Timestamp};
 
-pub use apply::{CHUNK_EVENTS, CHUNKS_PER_CALL_MAX, Run, apply, resume_all, revert};
+pub use apply::{CHUNK_EVENTS, CHUNKS_PER_CALL_MAX, Run, apply, finish_begun, resume_all, revert};
 pub use preview::{
     PREVIEW_CUSTOMERS_MAX, PREVIEW_EVENTS_MAX, PREVIEW_SCANNED_MAX, Preview, preview,
 };

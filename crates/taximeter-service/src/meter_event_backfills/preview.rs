@@ -9,7 +9,7 @@ use taximeter_kernel::id::{Customer, Id, Kind as _};
 use taximeter_kernel::time::{Period, Timestamp};
 use taximeter_usage::{Event, EventQuery, Order, Series, Standing, UsageQuery};
 
-use super::apply::is_in_the_way;
+use super::chunks::is_in_the_way;
 use super::sql::{self, Staged};
 use super::stage::measured;
 use super::{Backfill, Status, retrieve};

@@ -7,7 +7,7 @@ use taximeter_kernel::id::{Customer, Id, Kind as _, Scope};
 use taximeter_kernel::time::Timestamp;
 use taximeter_usage::Batch;
 
-use super::apply::put;
+use super::chunks::put;
 use super::sql::{self, Staged};
 use super::{Backfill, Status, locked, save};
 use crate::catalog::Presence;

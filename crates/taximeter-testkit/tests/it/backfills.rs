@@ -366,22 +366,10 @@ async fn a_preview_is_paged_by_customer() {
 #[tokio::test]
 async fn what_is_no_backfill_is_refused() {
     let app = TestApp::start().await;
-    let (meter, customer) = (meter(&app, "e", "sum", "").await, customer(&app).await);
+    let meter = meter(&app, "e", "sum", "").await;
     let span =
         |start: i64, end: i64| format!("meter={meter}&timeframe_start={start}&timeframe_end={end}");
     let backfill = opened(&app, &meter, "").await;
-    let path = format!("{BACKFILLS}/{backfill}/events");
-    let event = |value: &str, at: i64, more: &str| {
-        format!(
-            "events[0][payload][stripe_customer_id]={customer}&events[0][payload][value]={value}\
-             &events[0][timestamp]={at}{more}"
-        )
-    };
-    let end = MIDNIGHT + 36_000;
-    let outside = format!(
-        "400 - events[0][timestamp]: Invalid timestamp: must be at least {MIDNIGHT} and less than \
-         {end}, the timeframe of the backfill."
-    );
     refused(
         &app,
         &[
@@ -406,6 +394,54 @@ async fn what_is_no_backfill_is_refused() {
                 &span(7, START.0 + 1),
                 "400 - timeframe_end: Invalid timeframe_end: must be in the past.",
             ),
+            (
+                &format!("{BACKFILLS}/mevtbf_x/apply"),
+                "",
+                "404 resource_missing id: No such meter event backfill: 'mevtbf_x'",
+            ),
+            (
+                &format!("{BACKFILLS}/{backfill}/revert"),
+                "",
+                "400 - -: This meter event backfill is open; only one that is applied can be \
+                 reverted.",
+            ),
+        ],
+    )
+    .await;
+    unreadable(
+        &app,
+        &[(
+            &format!("{BACKFILLS}/{backfill}/preview?customer="),
+            "400 parameter_invalid_empty customer: You passed an empty string for 'customer'. We \
+             assume empty values are an attempt to unset a parameter; however 'customer' cannot \
+             be unset. You should remove 'customer' from your request or supply a non-empty value.",
+        )],
+    )
+    .await;
+    let elsewhere = app.live().get(&format!("{BACKFILLS}/{backfill}")).await;
+    assert_eq!(elsewhere.status, 404);
+}
+
+#[tokio::test]
+async fn a_faulty_event_is_named_and_keeps_the_others_of_its_call_out() {
+    let app = TestApp::start().await;
+    let (meter, customer) = (meter(&app, "e", "sum", "").await, customer(&app).await);
+    let backfill = opened(&app, &meter, "").await;
+    let path = format!("{BACKFILLS}/{backfill}/events");
+    let event = |value: &str, at: i64, more: &str| {
+        format!(
+            "events[0][payload][stripe_customer_id]={customer}&events[0][payload][value]={value}\
+             &events[0][timestamp]={at}{more}"
+        )
+    };
+    let end = MIDNIGHT + 36_000;
+    let outside = format!(
+        "400 - events[0][timestamp]: Invalid timestamp: must be at least {MIDNIGHT} and less than \
+         {end}, the timeframe of the backfill."
+    );
+    refused(
+        &app,
+        &[
             (&path, "", "400 parameter_missing events: Missing required param: events."),
             (&path, "events=x", "400 - events: Invalid array"),
             (&path, "events[a]=x", "400 - events: Invalid array"),
@@ -436,21 +472,9 @@ async fn what_is_no_backfill_is_refused() {
                 "400 resource_missing events[0][payload][stripe_customer_id]: No such customer: \
                  'cus_x'",
             ),
-            (
-                &format!("{BACKFILLS}/mevtbf_x/apply"),
-                "",
-                "404 resource_missing id: No such meter event backfill: 'mevtbf_x'",
-            ),
-            (
-                &format!("{BACKFILLS}/{backfill}/revert"),
-                "",
-                "400 - -: This meter event backfill is open; only one that is applied can be \
-                 reverted.",
-            ),
         ],
     )
     .await;
-    // A faulty event keeps the others of its call out.
     let two = format!(
         "{}&{}",
         event("1", MIDNIGHT, ""),
@@ -459,18 +483,6 @@ async fn what_is_no_backfill_is_refused() {
     assert_eq!(app.post(&path, &two).await.status, 400);
     let left = app.read(&format!("{BACKFILLS}/{backfill}")).await;
     assert_eq!(left["events"]["staged"], 0);
-    unreadable(
-        &app,
-        &[(
-            &format!("{BACKFILLS}/{backfill}/preview?customer="),
-            "400 parameter_invalid_empty customer: You passed an empty string for 'customer'. We \
-             assume empty values are an attempt to unset a parameter; however 'customer' cannot \
-             be unset. You should remove 'customer' from your request or supply a non-empty value.",
-        )],
-    )
-    .await;
-    let elsewhere = app.live().get(&format!("{BACKFILLS}/{backfill}")).await;
-    assert_eq!(elsewhere.status, 404);
 }
 
 #[tokio::test]
@@ -504,7 +516,7 @@ async fn a_discarded_backfill_is_over_and_an_applied_one_cannot_be_discarded() {
             "400 - -: This meter event backfill is applied; only one that is open can be discarded."
         );
         let listed = async |query: &str| ids(&app.read(&format!("{BACKFILLS}?{query}")).await);
-        assert_eq!(listed("status=applied").await, [other.clone()]);
+        assert_eq!(listed("status=applied").await, std::slice::from_ref(&other));
         assert_eq!(listed(&format!("meter={meter}")).await, [other, backfill]);
         assert_eq!(listed(&format!("customer={customer}")).await.len(), 0);
     }
