@@ -22,6 +22,7 @@ use std::collections::btree_map::Entry;
 use taximeter_service::error::Error;
 use taximeter_service::params::Node;
 
+pub(crate) mod plain;
 #[cfg(test)]
 mod tests;
 

@@ -10,16 +10,18 @@ use taximeter_service::ctx::Caller;
 use taximeter_service::error::{Error, Result};
 use taximeter_service::expand::Expand;
 use taximeter_service::idempotency::Fingerprint;
-use taximeter_service::meter_events::{self, Create, CreateV2, Recorded};
-use taximeter_service::params::{Decode, Path};
+use taximeter_service::meter_events::{
+    self, Create, CreateV2, Plain, Recorded, RequestKey, request_key,
+};
+use taximeter_service::params::{Decode, Node, Path};
 
 use crate::answer::Answer;
 use crate::app::App;
 use crate::dispatch::Admitted;
 use crate::endpoint::{Flavor, Spec};
-use crate::error;
 use crate::head::{Head, KeySeen};
-use crate::request::params;
+use crate::request::check_form;
+use crate::{error, form};
 
 /// What a restricted key needs permission for.
 pub(crate) const RESOURCE: &str = "billing_meter_event";
@@ -47,7 +49,7 @@ async fn record<I: Decode + Into<Create>>(
     app: &App,
     request: Request,
     spec: Spec,
-) -> Result<Recorded> {
+) -> Result<Recorded<'static>> {
     let mut admitted = Admitted::admit(app, request, spec).await?;
     // An event has nothing to expand, and asking for something is an error.
     if spec.flavor == Flavor::V1 {
@@ -56,7 +58,9 @@ async fn record<I: Decode + Into<Create>>(
     }
     let input = I::decode(Some(admitted.params), Path::ROOT).map_err(Error::before_execution)?;
     let Admitted { caller, now, fingerprint, .. } = admitted;
-    meter_events::record(&app.services, &caller, now, &fingerprint, input.into()).await
+    let key = caller.idempotency_key.as_deref();
+    let request = key.map(|key| request_key(key, &fingerprint));
+    meter_events::record(&app.services, &caller, now, request, input.into().into()).await
 }
 
 /// Answers `POST /v1/billing/meter_events` to whoever has read the request already.
@@ -71,19 +75,16 @@ pub(crate) async fn event(
     answer(record_read(app, head, body, id, seen, now).await, Flavor::V1)
 }
 
-async fn record_read(
+async fn record_read<'a>(
     app: &App,
     head: &Head<'_>,
-    body: &[u8],
+    body: &'a [u8],
     id: &Id<RequestKind>,
     seen: &mut KeySeen,
     now: Timestamp,
-) -> Result<Recorded> {
+) -> Result<Recorded<'a>> {
     let asker = head.admit(app, SPEC_V1, true, seen, now).await?;
-    let mut params = params(Flavor::V1, head.content_type, None, body)?;
-    let fingerprint = Fingerprint::of("POST", PATH_V1, &params);
-    Expand::take(&mut params)?.refuse_all()?;
-    let input = Create::decode(Some(params), Path::ROOT).map_err(Error::before_execution)?;
+    let (input, request) = read(head.content_type, body, asker.idempotency_key)?;
     let caller = Caller {
         scope: asker.key.scope.clone(),
         key: asker.key.key.clone(),
@@ -91,18 +92,40 @@ async fn record_read(
         request: id.clone(),
         idempotency_key: asker.idempotency_key.map(str::to_owned),
     };
-    meter_events::record(&app.services, &caller, now, &fingerprint, input).await
+    meter_events::record(&app.services, &caller, now, request, input).await
 }
 
-fn answer(recorded: Result<Recorded>, flavor: Flavor) -> Answer {
+/// The event in a body of v1, and what names a request with this idempotency key.
+fn read<'a>(
+    content_type: Option<&[u8]>,
+    body: &'a [u8],
+    key: Option<&str>,
+) -> Result<(Plain<'a>, Option<RequestKey>)> {
+    if !body.is_empty() {
+        check_form(content_type)?;
+    }
+    let named =
+        |params: &Node| key.map(|key| request_key(key, &Fingerprint::of("POST", PATH_V1, params)));
+    if let Some(plain) = Plain::read(form::plain::pairs(body)) {
+        let request = if key.is_some() { named(&plain.to_node()) } else { None };
+        return Ok((plain, request));
+    }
+    let mut params = form::parse(body)?;
+    let request = named(&params);
+    Expand::take(&mut params)?.refuse_all()?;
+    let input = Create::decode(Some(params), Path::ROOT).map_err(Error::before_execution)?;
+    Ok((input.into(), request))
+}
+
+fn answer(recorded: Result<Recorded<'_>>, flavor: Flavor) -> Answer {
     let recorded = match recorded {
         Ok(recorded) => recorded,
         Err(error) => return error::answer(&error, flavor),
     };
-    let object = match flavor {
-        Flavor::V1 => meter_events::v1(&recorded),
-        Flavor::V2 => meter_events::v2(&recorded),
+    let text = match flavor {
+        Flavor::V1 => meter_events::v1_text(&recorded),
+        Flavor::V2 => meter_events::v2_text(&recorded),
     };
-    let answer = Answer::new(200, format!("{object:#}"));
+    let answer = Answer::new(200, text);
     if recorded.replayed { answer.replayed() } else { answer }
 }

@@ -104,7 +104,7 @@ pub(crate) fn is_json(content_type: Option<&[u8]>) -> Result<bool> {
 }
 
 /// v1 takes forms only; a body without a type is taken for one.
-fn check_form(content_type: Option<&[u8]>) -> Result<()> {
+pub(crate) fn check_form(content_type: Option<&[u8]>) -> Result<()> {
     let Some(value) = content_type else { return Ok(()) };
     let essence = essence(value);
     if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {

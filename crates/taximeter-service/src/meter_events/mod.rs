@@ -14,6 +14,7 @@ mod list;
 mod lookup;
 mod many;
 mod params;
+mod plain;
 mod record;
 mod scan;
 mod summaries;
@@ -29,8 +30,10 @@ pub use params::{
     Create, CreateV2, Member, NAME_CHARS_MAX, PAYLOAD_KEY_CHARS_MAX, PAYLOAD_MEMBERS_MAX,
     PAYLOAD_VALUE_CHARS_MAX, Payload, Rfc3339,
 };
-pub use record::{Recorded, record};
+pub use plain::Plain;
+pub use record::{Recorded, record, request_key};
 pub(crate) use record::{refused, too_large};
 pub use scan::Instants;
 pub use summaries::{Summaries, summaries};
-pub use wire::{v1, v2};
+pub use taximeter_usage::RequestKey;
+pub use wire::{v1_text, v2_text};

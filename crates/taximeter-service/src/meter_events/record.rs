@@ -1,5 +1,7 @@
 //! One event at a time.
 
+use std::borrow::Cow;
+
 use sha2::{Digest as _, Sha256};
 use taximeter_kernel::id::{Id, Meter};
 use taximeter_kernel::time::Timestamp;
@@ -10,7 +12,8 @@ use taximeter_usage::{
 use super::check::{Clock, EventError, Sent, check};
 use super::identifier::Names;
 use super::lookup;
-use super::params::{Create, Member};
+use super::params::Member;
+use super::plain::Plain;
 use crate::ctx::{Caller, Services};
 use crate::error::{Error, Kind, Result};
 use crate::idempotency::{self, Fingerprint};
@@ -18,17 +21,17 @@ use crate::meter_errors::{self, Letter};
 
 /// An event that was taken in.
 #[derive(Debug)]
-pub struct Recorded {
+pub struct Recorded<'a> {
     /// When the server took it in.
     pub created: Timestamp,
     /// The name of a meter's events.
-    pub event_name: String,
+    pub event_name: Cow<'a, str>,
     /// Its name among the customer's.
-    pub identifier: String,
+    pub identifier: Cow<'a, str>,
     /// Whether it is of the live dataset.
     pub livemode: bool,
     /// The payload as sent.
-    pub payload: Vec<Member<'static>>,
+    pub payload: Vec<Member<'a>>,
     /// When it happened.
     pub timestamp: Timestamp,
     /// Whether an earlier attempt of the same request brought it.
@@ -40,14 +43,13 @@ pub struct Recorded {
 ///
 /// # Errors
 /// A 400 that names what is wrong with the event, a 429 when more comes in than can be written.
-pub async fn record(
+pub async fn record<'a>(
     services: &Services,
     caller: &Caller,
     now: Timestamp,
-    fingerprint: &Fingerprint,
-    input: Create,
-) -> Result<Recorded> {
-    let request = caller.idempotency_key.as_deref().map(|key| request_key(key, fingerprint));
+    request: Option<RequestKey>,
+    input: Plain<'a>,
+) -> Result<Recorded<'a>> {
     let made_up = input.identifier.is_none();
     let mut taken = taken(services, caller, now, request, input);
     let meter = lookup::meter(services, caller, now, &taken.event_name).await?;
@@ -91,7 +93,7 @@ pub async fn record(
             None => {
                 let identifier = Names::random((services.entropy)()).at(0);
                 let outcome = append(identifier.as_str()).await?;
-                identifier.as_str().clone_into(&mut taken.identifier);
+                taken.identifier = Cow::Owned(identifier.as_str().to_owned());
                 outcome
             }
         };
@@ -101,7 +103,7 @@ pub async fn record(
         Appended::Replayed(event) => {
             // What the first attempt was answered; the parameters are the same.
             let (created, timestamp) = (event.received, event.timestamp);
-            let identifier = event.identifier;
+            let identifier = Cow::Owned(event.identifier);
             Ok(Recorded { created, timestamp, identifier, payload, replayed: true, ..taken })
         }
         Appended::RequestMismatch => {
@@ -113,26 +115,23 @@ pub async fn record(
 }
 
 /// The event as it is answered for, if all is well.
-fn taken(
+fn taken<'a>(
     services: &Services,
     caller: &Caller,
     now: Timestamp,
     request: Option<RequestKey>,
-    input: Create,
-) -> Recorded {
-    let identifier = match input.identifier {
-        Some(identifier) => identifier.into(),
-        None => {
-            let names = request.map_or_else(|| Names::random((services.entropy)()), Names::of);
-            names.at(0).as_str().to_owned()
-        }
-    };
+    input: Plain<'a>,
+) -> Recorded<'a> {
+    let identifier = input.identifier.unwrap_or_else(|| {
+        let names = request.map_or_else(|| Names::random((services.entropy)()), Names::of);
+        Cow::Owned(names.at(0).as_str().to_owned())
+    });
     Recorded {
         created: now,
-        event_name: input.event_name.into(),
+        event_name: input.event_name,
         identifier,
         livemode: caller.scope.mode.is_live(),
-        payload: input.payload.0,
+        payload: input.payload,
         timestamp: input.timestamp.unwrap_or(now),
         replayed: false,
     }
@@ -150,7 +149,7 @@ fn earlier_attempt(services: &Services, now: Timestamp, seq: u64) -> Result<Opti
 async fn set_aside(
     services: &Services,
     caller: &Caller,
-    taken: &Recorded,
+    taken: &Recorded<'_>,
     (request, payload): (Option<RequestKey>, &[Member<'_>]),
     (meter, customer, error): (&Id<Meter>, &str, EventError),
 ) -> Result<Option<Timestamp>> {
@@ -193,7 +192,8 @@ pub(crate) fn refused(error: AppendError) -> Error {
 }
 
 /// What names a request of one event.
-fn request_key(key: &str, fingerprint: &Fingerprint) -> RequestKey {
+#[must_use]
+pub fn request_key(key: &str, fingerprint: &Fingerprint) -> RequestKey {
     let mut params = [0; 8];
     params.copy_from_slice(&fingerprint.0[..8]);
     RequestKey { key: hash_of(key), fingerprint: u64::from_be_bytes(params) }

@@ -65,7 +65,7 @@ fn one_connection_brings_events_and_then_anything_else() {
         (event(&customer, "a"), 200, "\"identifier\": \"a\""),
         (event(&customer, "b"), 200, "\"identifier\": \"b\""),
         (event(&customer, "b"), 400, "already exists with identifier b"),
-        (event("cus_none", "c"), 400, "No such customer"),
+        (request("POST", EVENTS, "event_name=f&payload[v]=7"), 400, "No active meter"),
         (request("GET", &format!("/v1/customers/{customer}"), ""), 200, customer.as_str()),
         (event(&customer, "d"), 200, "\"identifier\": \"d\""),
         (request("GET", "/v1/nothing", ""), 404, "Unrecognized request URL"),
