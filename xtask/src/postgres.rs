@@ -17,13 +17,15 @@ const HOME_PREFIX: &str = "taximeter-postgres-";
 /// error, by Ctrl-C or by `kill -9`. Then stops it (INT is a fast shutdown) and removes its data.
 const SUPERVISE: &str = r#"
 trap '' INT TERM HUP
-"$1" -D "$2/data" -c listen_addresses=127.0.0.1 -c port="$3" -c unix_socket_directories='' \
-    -c fsync=on -c max_connections=200 >"$2/log" 2>&1 &
+program=$1 home=$2 port=$3
+shift 3
+"$program" -D "$home/data" -c listen_addresses=127.0.0.1 -c port="$port" \
+    -c unix_socket_directories='' -c fsync=on -c max_connections=200 "$@" >"$home/log" 2>&1 &
 server=$!
 cat >/dev/null
 kill -INT "$server" 2>/dev/null
 wait "$server"
-rm -rf "$2/data" "$2/log"
+rm -rf "$home/data" "$home/log"
 "#;
 
 /// A running server.
@@ -38,6 +40,11 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Installs PostgreSQL if it is missing, makes a cluster and starts it.
     pub(crate) fn start(root: &Path) -> Result<Self, String> {
+        Self::start_with(root, &[])
+    }
+
+    /// As [`start`](Self::start), with settings of its own: `shared_buffers=1GB`.
+    pub(crate) fn start_with(root: &Path, settings: &[&str]) -> Result<Self, String> {
         let programs = programs()?;
         let user = if debian::is_root() { Some(Unprivileged::find()?) } else { None };
         let home = home(root, user.as_ref())?;
@@ -53,6 +60,7 @@ impl Cluster {
         let mut supervise = as_user("sh");
         supervise.args(["-c", SUPERVISE, "supervise"]).arg(programs.join("postgres"));
         supervise.arg(&home).arg(port.to_string()).current_dir(&home);
+        supervise.args(settings.iter().flat_map(|setting| ["-c", setting]));
         let supervisor = supervise
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

@@ -158,7 +158,7 @@ impl Request {
 }
 
 /// Whether an answer is there to its end and says 200; `None` while it is not all there.
-fn whole(answer: &[u8]) -> Option<bool> {
+pub(crate) fn whole(answer: &[u8]) -> Option<bool> {
     const LENGTH: &[u8] = b"\r\ncontent-length: ";
     const OK: &[u8] = b"HTTP/1.1 200 OK\r\n";
     let head = find(answer, b"\r\n\r\n")?;
@@ -174,7 +174,7 @@ fn whole(answer: &[u8]) -> Option<bool> {
     (answer.len() >= head + 4 + length).then_some(true)
 }
 
-fn find(text: &[u8], word: &[u8]) -> Option<usize> {
+pub(crate) fn find(text: &[u8], word: &[u8]) -> Option<usize> {
     text.windows(word.len()).position(|window| window == word)
 }
 

@@ -40,6 +40,62 @@ pub(crate) fn all_cpu_us() -> Result<u64, String> {
     all_cpu_ticks(&stat).map(|ticks| ticks * TICK_US).ok_or(stat)
 }
 
+/// How much memory a process holds, in KiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// Now, all of it.
+    pub(crate) rss_kib: u64,
+    /// Now, without pages of files.
+    pub(crate) anonymous_kib: u64,
+    /// The most so far.
+    pub(crate) peak_kib: u64,
+}
+
+/// How much memory a process holds. `self` is this one.
+pub(crate) fn memory(process: &str) -> Result<Memory, String> {
+    let path = format!("/proc/{process}/status");
+    let status = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    memory_of(&status).ok_or(format!("{path}: {status}"))
+}
+
+fn memory_of(status: &str) -> Option<Memory> {
+    let kib = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix(" kB")?.parse().ok()
+    };
+    Some(Memory {
+        rss_kib: kib("VmRSS:")?,
+        anonymous_kib: kib("RssAnon:")?,
+        peak_kib: kib("VmHWM:")?,
+    })
+}
+
+/// The process that started a process.
+pub(crate) fn parent(process: &str) -> Result<String, String> {
+    let path = format!("/proc/{process}/stat");
+    let stat = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    parent_of(&stat).map(str::to_owned).ok_or(format!("{path}: {stat}"))
+}
+
+fn parent_of(stat: &str) -> Option<&str> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(1)
+}
+
+/// The processes that a process started and that have not ended.
+pub(crate) fn children(process: &str) -> Result<Vec<String>, String> {
+    let listed = fs::read_dir("/proc").map_err(|error| format!("/proc: {error}"))?;
+    let names = listed.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let numbers = names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    // One that has ended since it was listed has no parent any more.
+    Ok(numbers.filter(|it| parent(it).is_ok_and(|parent| parent == process)).collect())
+}
+
+/// How many cores there are.
+pub(crate) fn cores() -> u64 {
+    std::thread::available_parallelism().map_or(1, |it| u64::try_from(it.get()).unwrap_or(1))
+}
+
 /// Ticks in user and in kernel mode: the 14th and 15th field, where the 2nd may hold spaces.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
@@ -96,6 +152,15 @@ mod tests {
         let stat = "7 (a b) c) S 1 2 3 4 5 6 7 8 9 10 101 13 14 15";
         assert_eq!(cpu_ticks(stat), Some(114));
         assert_eq!(cpu_ticks("7"), None);
+        assert_eq!((parent_of(stat), parent_of("7")), (Some("1"), None));
+    }
+
+    #[test]
+    fn memory_is_read_by_name() {
+        let status = "VmHWM:\t     101 kB\nVmRSS:\t      13 kB\nRssAnon:\t       7 kB\n";
+        let memory = Memory { rss_kib: 13, anonymous_kib: 7, peak_kib: 101 };
+        assert_eq!(memory_of(status), Some(memory));
+        assert_eq!(memory_of("VmRSS:\t 13 kB\n"), None);
     }
 
     #[test]

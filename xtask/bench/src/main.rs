@@ -1,4 +1,5 @@
-//! Measures the server over HTTP, beside servers that do nothing and beside the disk.
+//! Measures the server over HTTP, beside servers that do nothing and beside the disk; and the usage
+//! engine, in many ways.
 //!
 //! Started by `cargo xtask bench`, which builds what is measured. What is measured, and how to read
 //! it, is in `docs/performance.md`.
@@ -15,9 +16,11 @@ mod http;
 mod load;
 mod machine;
 mod server;
+mod usage;
 
 const USAGE: &str = "\
 taximeter-bench http DIRECTORY [OPTION OF SERVER]...
+taximeter-bench usage DIRECTORY [PART]... [OPTION]...
 taximeter-bench bare BYTES
 taximeter-bench parsing
 ";
@@ -27,6 +30,8 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
         ["http", directory, options @ ..] => http::run(Path::new(directory), options),
+        ["usage", _, "--help"] => Err(usage::USAGE.to_owned()),
+        ["usage", directory, words @ ..] => usage::run(Path::new(directory), words),
         ["bare", bytes] => bare::serve(bytes),
         ["parsing"] => bare::serve_parsing(),
         _ => Err(USAGE.to_owned()),

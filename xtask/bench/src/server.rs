@@ -30,14 +30,25 @@ impl Server {
         Ok(Self { child, address, _stdout: stdout })
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    /// Ends it as a crash of the process would (SIGKILL), and waits until it has ended.
+    pub(crate) fn kill(&mut self) -> Result<(), String> {
+        self.child.kill().and_then(|()| self.child.wait()).map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
     /// How much processor time it has used, in microseconds, to the nearest 10,000 below.
     pub(crate) fn cpu_us(&self) -> Result<u64, String> {
-        machine::cpu_us(&self.child.id().to_string())
+        machine::cpu_us(&self.pid())
     }
 
     /// Asks it to stop and waits until it has.
     pub(crate) fn stop(mut self) -> Result<(), String> {
-        let pid = self.child.id().to_string();
+        let pid = self.pid();
         let told = Command::new("kill").arg(pid).status().map_err(|error| error.to_string())?;
         let ended = self.child.wait().map_err(|error| error.to_string())?;
         if told.success() && ended.success() { Ok(()) } else { Err(format!("server: {ended}")) }

@@ -19,8 +19,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("taximeter", EVERYTHING),
     ("taximeter-testkit", EVERYTHING),
     ("xtask", &[]),
-    // It knows the server as its users do: over HTTP.
-    ("taximeter-bench", &[]),
+    // It knows the server as its users do, over HTTP, and measures the engine by itself.
+    ("taximeter-bench", &["taximeter-kernel", "taximeter-usage"]),
 ];
 const EVERYTHING: &[&str] =
     &["taximeter-kernel", "taximeter-usage", "taximeter-db", "taximeter-service", "taximeter-web"];
