@@ -1,16 +1,22 @@
 //! A batch of events on its way in.
 
+use std::borrow::Cow;
+
+use taximeter_kernel::aggregate::{Aggregation, Counted, Measure};
 use taximeter_kernel::id::Scope;
 use taximeter_kernel::time::Timestamp;
 
-use crate::event::{Event, NewEvent, Standing};
-use crate::queue::{BATCH_EVENTS_MAX, Records};
-use crate::record::put_event;
+use crate::event::{NewEvent, RequestKey};
+use crate::queue::BATCH_EVENTS_MAX;
+use crate::record::{ChunkEncoder, EventRecord};
+use crate::totals::keys::{put_customer, put_dimensions, put_meter};
+use crate::totals::rows::{name_hash, request_hash, scope_hash};
 
 /// The most bytes that one event takes up in the log.
 pub const EVENT_BYTES_MAX: usize = 64 * 1_024;
 
-/// An event or a batch exceeds a limit, and would never be taken.
+/// An event or a batch exceeds a limit, or the event measures what its meter cannot count, and so it
+/// would never be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event or the batch is too large")]
 pub struct TooLarge;
@@ -19,51 +25,97 @@ pub struct TooLarge;
 #[derive(Debug)]
 pub struct Batch {
     pub(crate) scope: Scope,
+    pub(crate) scope_hash: u64,
     pub(crate) received: Timestamp,
-    pub(crate) events: Vec<Event>,
-    pub(crate) records: Records,
+    pub(crate) encoder: ChunkEncoder,
+    pub(crate) events: Vec<Meta>,
+    /// Of each event: the key of its series, its dimension values, its identifier.
+    texts: Vec<u8>,
+}
+
+/// What is decided and counted by, of one event.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Meta {
+    pub(crate) name: u64,
+    pub(crate) request: Option<(u64, RequestKey)>,
+    pub(crate) aggregation: Aggregation,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) measure: Measure,
+    start: u32,
+    /// Where that of the key ends that names the customer.
+    customer_end: u32,
+    series_end: u32,
+    dimensions_end: u32,
+    end: u32,
 }
 
 impl Batch {
     /// An empty batch of events that the server took in at `received`.
     #[must_use]
     pub fn new(scope: Scope, received: Timestamp) -> Self {
-        Self { scope, received, events: Vec::new(), records: Records::default() }
+        let scope_hash = scope_hash(&scope);
+        Self {
+            scope,
+            scope_hash,
+            received,
+            encoder: ChunkEncoder::new(),
+            events: Vec::new(),
+            texts: Vec::new(),
+        }
     }
 
     /// Adds an event.
     ///
     /// # Errors
-    /// [`TooLarge`] beyond [`EVENT_BYTES_MAX`] and [`BATCH_EVENTS_MAX`]; the batch is then as it
-    /// was.
+    /// [`TooLarge`] beyond [`EVENT_BYTES_MAX`] and [`BATCH_EVENTS_MAX`], and for a member where the
+    /// meter counts numbers; the batch is then as it was.
     pub fn push(&mut self, new: &NewEvent<'_>) -> Result<(), TooLarge> {
-        if self.len() >= BATCH_EVENTS_MAX {
+        let is_countable = match new.measure {
+            Measure::Number(_) => true,
+            Measure::Member(_) => new.aggregation.formula.counts_members(),
+        };
+        if self.len() >= BATCH_EVENTS_MAX || !is_countable || bytes_of(new) > EVENT_BYTES_MAX {
             return Err(TooLarge);
         }
-        let event = Event {
-            seq: 0,
-            standing: Standing::Counts,
-            scope: self.scope.clone(),
-            meter: new.meter.clone(),
+        let place = |texts: &Vec<u8>| u32::try_from(texts.len()).map_err(|_| TooLarge);
+        let start = place(&self.texts)?;
+        let account = self.scope.account.as_str();
+        put_customer(&mut self.texts, account, self.scope.mode, new.customer.as_str());
+        let customer_end = place(&self.texts)?;
+        put_meter(&mut self.texts, new.meter.as_str());
+        let series_end = place(&self.texts)?;
+        put_dimensions(&mut self.texts, new.dimensions.iter().copied());
+        let dimensions_end = place(&self.texts)?;
+        self.texts.extend_from_slice(new.identifier.as_bytes());
+        let end = place(&self.texts)?;
+        self.events.push(Meta {
+            name: name_hash(self.scope_hash, new.customer.as_str(), new.identifier),
+            request: new.request.map(|key| (request_hash(self.scope_hash, key.key), key)),
             aggregation: new.aggregation,
-            customer: new.customer.clone(),
-            event_name: new.event_name.to_owned(),
-            identifier: new.identifier.to_owned(),
             timestamp: new.timestamp,
             measure: new.measure,
-            dimensions: new.dimensions.iter().map(|&text| text.to_owned()).collect(),
-            payload: new.payload.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
-            received: self.received,
+            start,
+            customer_end,
+            series_end,
+            dimensions_end,
+            end,
+        });
+        self.encoder.push(&EventRecord {
+            account: self.scope.account.as_str(),
+            mode: self.scope.mode,
+            meter: new.meter.as_str(),
+            aggregation: new.aggregation.to_bytes(),
+            event_name: new.event_name,
+            customer: new.customer.as_str(),
+            identifier: new.identifier,
+            timestamp: new.timestamp.0,
+            received: self.received.0,
+            measure: new.measure,
+            dimensions: new.dimensions,
+            payload: new.payload,
             request: new.request,
-            backfill: new.backfill.map(str::to_owned),
-        };
-        let mut record = Vec::new();
-        put_event(&mut record, &event);
-        if record.len() > EVENT_BYTES_MAX {
-            return Err(TooLarge);
-        }
-        self.records.push(|out| out.extend_from_slice(&record));
-        self.events.push(event);
+            backfill: new.backfill,
+        });
         Ok(())
     }
 
@@ -78,4 +130,43 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
+
+    /// What no other event of the shard may have: account, mode, customer, and identifier.
+    pub(crate) fn identity(&self, event: &Meta) -> (&[u8], &[u8]) {
+        let customer = self.text(event.start, event.customer_end);
+        (customer, self.text(event.dimensions_end, event.end))
+    }
+
+    pub(crate) fn series(&self, event: &Meta) -> &[u8] {
+        self.text(event.start, event.series_end)
+    }
+
+    /// The dimension values as in keys; empty for none.
+    pub(crate) fn dimensions(&self, event: &Meta) -> &[u8] {
+        self.text(event.series_end, event.dimensions_end)
+    }
+
+    fn text(&self, start: u32, end: u32) -> &[u8] {
+        let wide = |place: u32| usize::try_from(place).unwrap_or(usize::MAX);
+        self.texts.get(wide(start)..wide(end)).unwrap_or_default()
+    }
+}
+
+impl Meta {
+    pub(crate) fn counted(&self, seq: u64) -> Counted {
+        Counted { seq, timestamp: self.timestamp, measure: self.measure }
+    }
+}
+
+/// No less than the event takes up in the log.
+fn bytes_of(new: &NewEvent<'_>) -> usize {
+    const NUMBERS_AND_IDS: usize = 2_048;
+    let texts = [new.event_name, new.identifier, new.backfill.unwrap_or_default()];
+    let payload = new
+        .payload
+        .iter()
+        .flat_map(|(key, value)| [key, value])
+        .map(|text: &Cow<'_, str>| text.len());
+    let lengths = texts.iter().chain(new.dimensions).map(|text| text.len()).chain(payload);
+    lengths.fold(NUMBERS_AND_IDS, |sum, length| sum.saturating_add(length).saturating_add(4))
 }

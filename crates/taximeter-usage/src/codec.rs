@@ -11,7 +11,26 @@ pub(crate) struct Malformed;
 const LOW_7_BITS: u128 = 0x7f;
 const MORE: u8 = 0x80;
 
+/// Writes what [`put_unsigned`] writes, faster.
+pub(crate) fn put_u64(out: &mut Vec<u8>, mut number: u64) {
+    while number >= u64::from(MORE) {
+        let [low, ..] = number.to_le_bytes();
+        out.push(low | MORE);
+        number >>= 7;
+    }
+    let [low, ..] = number.to_le_bytes();
+    out.push(low);
+}
+
+/// Writes what [`put_signed`] writes, faster.
+pub(crate) fn put_i64(out: &mut Vec<u8>, number: i64) {
+    put_u64(out, (number.cast_unsigned() << 1) ^ (number >> 63).cast_unsigned());
+}
+
 pub(crate) fn put_unsigned(out: &mut Vec<u8>, mut number: u128) {
+    if let Ok(number) = u64::try_from(number) {
+        return put_u64(out, number);
+    }
     loop {
         let [low, ..] = (number & LOW_7_BITS).to_le_bytes();
         number >>= 7;
@@ -29,7 +48,7 @@ pub(crate) fn put_signed(out: &mut Vec<u8>, number: i128) {
 }
 
 pub(crate) fn put_length(out: &mut Vec<u8>, length: usize) {
-    put_unsigned(out, u64::try_from(length).unwrap_or(u64::MAX).into());
+    put_u64(out, u64::try_from(length).unwrap_or(u64::MAX));
 }
 
 pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
@@ -67,7 +86,46 @@ impl<'a> Reader<'a> {
         Ok(byte)
     }
 
+    /// What is left.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
+        if let [byte, rest @ ..] = self.rest
+            && *byte < MORE
+        {
+            self.rest = rest;
+            return Ok(u64::from(*byte));
+        }
+        let mut number: u64 = 0;
+        for shift in (0_u32..64).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & !MORE);
+            let placed = bits << shift;
+            if placed >> shift != bits {
+                return Err(Malformed);
+            }
+            number |= placed;
+            if byte < MORE {
+                return Ok(number);
+            }
+        }
+        Err(Malformed)
+    }
+
+    pub(crate) fn i64(&mut self) -> Result<i64, Malformed> {
+        let zigzag = self.u64()?;
+        let sign = if zigzag & 1 == 0 { 0 } else { u64::MAX };
+        Ok(((zigzag >> 1) ^ sign).cast_signed())
+    }
+
     pub(crate) fn unsigned(&mut self) -> Result<u128, Malformed> {
+        let mut short = Self { rest: self.rest };
+        if let Ok(number) = short.u64() {
+            self.rest = short.rest;
+            return Ok(number.into());
+        }
         let mut number: u128 = 0;
         for shift in (0_u32..128).step_by(7) {
             let byte = self.byte()?;
@@ -91,7 +149,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn length(&mut self) -> Result<usize, Malformed> {
-        usize::try_from(self.unsigned()?).map_err(|_| Malformed)
+        usize::try_from(self.u64()?).map_err(|_| Malformed)
     }
 
     pub(crate) fn text(&mut self) -> Result<&'a str, Malformed> {
@@ -106,6 +164,24 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn short_numbers_are_written_the_same_both_ways(u: u64, s: i64) {
+            let mut short = Vec::new();
+            put_u64(&mut short, u);
+            put_i64(&mut short, s);
+            let mut reader = Reader::new(&short);
+            prop_assert_eq!(reader.unsigned(), Ok(u.into()));
+            prop_assert_eq!(reader.signed(), Ok(s.into()));
+            let mut wide = Vec::new();
+            put_unsigned(&mut wide, u.into());
+            put_signed(&mut wide, s.into());
+            prop_assert_eq!(&short, &wide);
+            let mut reader = Reader::new(&short);
+            prop_assert_eq!(reader.u64(), Ok(u));
+            prop_assert_eq!(reader.i64(), Ok(s));
+            prop_assert!(reader.rest().is_empty());
+        }
+
         #[test]
         fn what_was_written_is_read(u: u128, s: i128, text in ".*") {
             let mut bytes = Vec::new();
@@ -141,6 +217,10 @@ mod tests {
     #[test]
     fn a_number_beyond_128_bits_or_a_length_beyond_the_bytes_is_malformed() {
         assert_eq!(Reader::new(&[0xff; 19]).unsigned(), Err(Malformed));
+        assert_eq!(Reader::new(&[0xff; 10]).u64(), Err(Malformed));
+        let mut too_long = [0xff; 10];
+        too_long[9] = 0x02;
+        assert_eq!(Reader::new(&too_long).u64(), Err(Malformed));
         let mut too_wide = [0xff; 19];
         too_wide[18] = 0x04;
         assert_eq!(Reader::new(&too_wide).unsigned(), Err(Malformed));

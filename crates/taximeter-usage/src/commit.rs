@@ -1,41 +1,55 @@
 //! The commit thread: decide, write, sync, publish, answer.
 
 use std::io;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
-use crate::event::{Appended, Corrected};
-use crate::log::Log;
-use crate::log::frame::FrameBuffer;
-use crate::queue::{AppendJob, CorrectJob, Group, Queue};
-use crate::record::{Record, put_correction};
-use crate::state::{Inconsistent, State};
+use crate::background::Background;
+use crate::decide::{Decider, KnownValues, Verdict};
+use crate::error::ReadError;
+use crate::event::{Appended, Event};
+use crate::log::{FrameBuffer, Log, LogReader};
+use crate::lookup::{by_identifier, with_standing};
+use crate::memtable::totals::Addition;
+use crate::queue::{AppendJob, Group, Queue};
+use crate::record::Chunk;
+use crate::state::{ApplyError, State};
+use crate::totals::keys::hour_of;
+
+/// How many events are published under one lock, so that readers wait for no longer.
+const PUBLISHED_PER_LOCK: usize = 256;
 
 /// Why the shard stops.
 #[derive(Debug, thiserror::Error)]
-enum StopError {
+pub(crate) enum StopError {
     /// Nobody knows what of the last frame the disk holds.
     #[error("cannot write the usage log")]
     Write(#[from] io::Error),
+    /// Without what was recorded before, nothing can be decided.
+    #[error("cannot read what was recorded")]
+    Read(#[from] ReadError),
     /// A bug: what was decided cannot be applied.
     #[error("usage state is inconsistent: {0}")]
     Inconsistent(&'static str),
-    /// A bug: something panicked with the state half changed.
-    #[error("usage state is half changed")]
-    Poisoned,
 }
 
-impl From<Inconsistent> for StopError {
-    fn from(Inconsistent(what): Inconsistent) -> Self {
-        Self::Inconsistent(what)
+impl From<ApplyError> for StopError {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Inconsistent(what) => Self::Inconsistent(what),
+            ApplyError::Read(error) => Self::Read(error),
+        }
     }
 }
 
 #[derive(Debug)]
 pub(crate) struct Committer {
     pub(crate) queue: Arc<Queue>,
-    pub(crate) state: Arc<RwLock<State>>,
+    pub(crate) state: Arc<State>,
     pub(crate) log: Log,
+    pub(crate) reader: Arc<LogReader>,
     pub(crate) frame: FrameBuffer,
+    pub(crate) background: Arc<Background>,
+    pub(crate) known: KnownValues,
     pub(crate) series_max: usize,
 }
 
@@ -63,69 +77,134 @@ impl Committer {
             match group {
                 Group::Appends(jobs) => self.commit_appends(jobs)?,
                 Group::Corrections(jobs) => self.commit_corrections(jobs)?,
+                Group::Flush(asked) => {
+                    self.put_aside()?;
+                    // Whoever asked may have gone away.
+                    asked.send(()).ok();
+                }
+            }
+            if self.background.is_due(&self.state)? {
+                self.put_aside()?;
             }
         }
         Ok(self.log.mark()?)
     }
 
+    /// Puts what came in aside to be flushed, and waits while there is no room for that.
+    fn put_aside(&mut self) -> Result<(), StopError> {
+        if !self.background.wait_until_flushed() {
+            return Err(StopError::Inconsistent("nothing is flushed any more"));
+        }
+        if self.state.freeze(self.background.events_max())? {
+            self.background.flush();
+        }
+        Ok(())
+    }
+
     fn commit_appends(&mut self, jobs: Vec<AppendJob>) -> Result<(), StopError> {
-        let state = Arc::clone(&self.state);
-        // Readers wait until the frame is durable.
-        let mut state = state.write().map_err(|_| StopError::Poisoned)?;
+        let first_seq = self.log.next_seq();
+        self.known.trim();
+        let mut decider = Decider {
+            state: &self.state,
+            log: &self.reader,
+            runs: self.state.index.runs(),
+            jobs: &jobs,
+            series_max: self.series_max,
+            known: &mut self.known,
+            first_seq,
+            recorded: Vec::new(),
+        };
+        let verdicts = decider.decide()?;
+        let recorded = decider.recorded;
+        self.write(&jobs, &verdicts)?;
+        self.publish(&jobs, &recorded, first_seq)?;
+        self.answer(jobs, &verdicts);
+        Ok(())
+    }
+
+    fn write(&mut self, jobs: &[AppendJob], verdicts: &[Verdict]) -> Result<(), StopError> {
         self.frame.clear();
-        let mut answers = Vec::with_capacity(jobs.len());
-        for job in &jobs {
-            let mut outcomes = Vec::with_capacity(job.events.len());
-            for (event, record) in job.events.iter().zip(job.records.iter()) {
-                let appended = state.decide(event, self.series_max);
-                if let Appended::Recorded(seq) = appended {
-                    self.frame.push(record);
-                    state.apply(seq, &Record::Event(event.clone()))?;
+        let mut verdicts = verdicts.iter();
+        for job in jobs {
+            let keep: Vec<bool> = (&mut verdicts)
+                .take(job.batch.len())
+                .map(|verdict| matches!(verdict, Verdict::Record(_)))
+                .collect();
+            if keep.iter().all(|keep| *keep) {
+                self.frame.push(&job.chunk);
+            } else if keep.iter().any(|keep| *keep) {
+                self.frame.push(&without(&job.chunk, &keep)?);
+            }
+        }
+        if self.frame.records() > 0 {
+            let sealed = self.log.append(&mut self.frame)?;
+            if sealed {
+                self.background.tidy();
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(
+        &self,
+        jobs: &[AppendJob],
+        recorded: &[(usize, usize)],
+        first_seq: u64,
+    ) -> Result<(), StopError> {
+        let mut seq = first_seq;
+        for part in recorded.chunks(PUBLISHED_PER_LOCK) {
+            self.state.publish(|published| {
+                for (job, event) in part {
+                    let Some(batch) = jobs.get(*job).map(|job| &job.batch) else { continue };
+                    let Some(event) = batch.events.get(*event) else { continue };
+                    published.add(&Addition {
+                        series: batch.series(event),
+                        dimensions: batch.dimensions(event),
+                        hour: hour_of(event.timestamp),
+                        aggregation: event.aggregation,
+                        event: event.counted(seq),
+                    })?;
+                    seq = seq.saturating_add(1);
                 }
-                outcomes.push(appended);
-            }
-            answers.push(outcomes);
+                Ok(())
+            })?;
         }
-        self.write_frame()?;
-        drop(state);
-        for (job, answer) in jobs.into_iter().zip(answers) {
+        Ok(())
+    }
+
+    fn answer(&self, jobs: Vec<AppendJob>, verdicts: &[Verdict]) {
+        let mut verdicts = verdicts.iter();
+        for job in jobs {
+            let outcomes: Result<Vec<Appended>, ReadError> = (&mut verdicts)
+                .take(job.batch.len())
+                .map(|verdict| {
+                    Ok(match *verdict {
+                        Verdict::Record(seq) => Appended::Recorded(seq),
+                        Verdict::Replay(seq) => Appended::Replayed(Box::new(self.event(seq)?)),
+                        Verdict::RequestMismatch => Appended::RequestMismatch,
+                        Verdict::Duplicate(seq) => Appended::Duplicate(seq),
+                        Verdict::TooManySeries => Appended::TooManySeries,
+                    })
+                })
+                .collect();
             // Whoever asked may have gone away; the events are recorded all the same.
-            job.answer.send(answer).ok();
+            job.answer.send(outcomes).ok();
         }
-        Ok(())
     }
 
-    fn commit_corrections(&mut self, jobs: Vec<CorrectJob>) -> Result<(), StopError> {
-        let state = Arc::clone(&self.state);
-        let mut state = state.write().map_err(|_| StopError::Poisoned)?;
-        self.frame.clear();
-        let mut answers = Vec::with_capacity(jobs.len());
-        for job in &jobs {
-            let mut outcomes = Vec::with_capacity(job.corrections.len());
-            for order in &job.corrections {
-                outcomes.push(match state.decide_correction(order, self.series_max) {
-                    Err(answer) => answer,
-                    Ok(record) => {
-                        let mut bytes = Vec::new();
-                        put_correction(&mut bytes, &record);
-                        self.frame.push(&bytes);
-                        let seq = state.next_seq();
-                        state.apply(seq, &Record::Correction(record))?;
-                        Corrected::Done(seq)
-                    }
-                });
-            }
-            answers.push(outcomes);
-        }
-        self.write_frame()?;
-        drop(state);
-        for (job, answer) in jobs.into_iter().zip(answers) {
-            job.answer.send(answer).ok();
-        }
-        Ok(())
+    fn event(&self, seq: u64) -> Result<Event, ReadError> {
+        let event = self.reader.event(seq)?;
+        let event = event.ok_or(ReadError::Inconsistent("no event is there"))?;
+        let Event { scope, customer, identifier, .. } = &event;
+        // The version that counts, or counted last.
+        let latest =
+            by_identifier(&self.state, &self.reader, scope, Some(customer), identifier)?.pop();
+        latest.map_or_else(|| with_standing(&self.state, event), Ok)
     }
+}
 
-    fn write_frame(&mut self) -> io::Result<()> {
-        if self.frame.records() > 0 { self.log.append(&mut self.frame) } else { Ok(()) }
-    }
+/// The chunk without the events that are not recorded.
+fn without(chunk: &Chunk, keep: &[bool]) -> Result<Chunk, StopError> {
+    let unreadable = |_| StopError::Inconsistent("a chunk just written is unreadable");
+    chunk.retain(|at| keep.get(at) == Some(&true)).map_err(unreadable)
 }

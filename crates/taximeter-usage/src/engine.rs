@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use taximeter_kernel::aggregate::Usage;
@@ -27,6 +27,10 @@ pub struct Options {
     pub queue_events_max: usize,
     /// The most bytes of encoded events that wait to be committed.
     pub queue_bytes_max: usize,
+    /// About how many bytes of memory the engine may take.
+    pub memory_bytes: usize,
+    /// How many events are kept in memory at most before they are written to the index.
+    pub memtable_events_max: usize,
     /// The most combinations of dimension values that one customer may have for one meter.
     pub series_max: usize,
 }
@@ -37,9 +41,28 @@ impl Default for Options {
             segment_bytes: 64 * 1_024 * 1_024,
             queue_events_max: 100_000,
             queue_bytes_max: 64 * 1_024 * 1_024,
+            memory_bytes: 1_024 * 1_024 * 1_024,
+            memtable_events_max: 1_000_000,
             series_max: 1_000,
         }
     }
+}
+
+/// How much an engine holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    /// The place in the order of the first record that is still there.
+    pub first_seq: u64,
+    /// The place of the last record.
+    pub last_seq: u64,
+    /// The place of the last record that the index covers.
+    pub indexed_seq: u64,
+    /// How many runs the index has.
+    pub runs: usize,
+    /// About how many bytes of memory are in use for what came in since.
+    pub memtable_bytes: usize,
+    /// How many bytes of memory the index takes: filters, and where its blocks begin.
+    pub index_memory_bytes: u64,
 }
 
 /// A handle on the usage engine of one directory. Clones are handles on the same engine.
@@ -82,7 +105,7 @@ impl Engine {
         disk: Arc<dyn Disk>,
     ) -> Result<Self, OpenError> {
         let lock = lock(dir, disk.as_ref())?;
-        let shard = Shard::open(&dir.join("shard-0"), options, disk)?;
+        let shard = Shard::open(&shard_dir(dir), options, disk)?;
         Ok(Self { inner: Arc::new(Inner { shard, lock: Mutex::new(Some(lock)) }) })
     }
 
@@ -176,6 +199,42 @@ impl Engine {
         self.inner.shard.position()
     }
 
+    /// Deletes whole files of events that were received before `instant` and are in the index. Their
+    /// totals stay; the events cannot be read any more, and their identifiers are free. Gives how many
+    /// files were deleted.
+    ///
+    /// # Errors
+    /// [`ReadError::Damaged`], [`ReadError::Io`] and [`ReadError::Stopped`].
+    pub fn delete_events_received_before(&self, instant: Timestamp) -> Result<usize, ReadError> {
+        self.inner.shard.delete_events_received_before(instant)
+    }
+
+    /// How much there is, and where.
+    ///
+    /// # Errors
+    /// [`ReadError::Stopped`].
+    pub fn stats(&self) -> Result<Stats, ReadError> {
+        self.inner.shard.stats()
+    }
+
+    /// Writes what is in memory to the index, and returns when that is done. The engine does so by
+    /// itself when it is much.
+    ///
+    /// # Errors
+    /// [`ReadError::Stopped`].
+    pub fn flush(&self) -> Result<(), ReadError> {
+        self.inner.shard.flush()
+    }
+
+    /// Merges runs of the index and compresses sealed files of the log until there is nothing left
+    /// to do, and returns when that is done. The engine does so by itself in the background.
+    ///
+    /// # Errors
+    /// [`ReadError::Stopped`].
+    pub fn tidy(&self) -> Result<(), ReadError> {
+        self.inner.shard.tidy()
+    }
+
     /// Commits what waits and stops, also for the other handles; the directory can then be opened
     /// again. Blocks until that is done. Dropping the last handle does the same.
     pub fn close(self) {
@@ -184,8 +243,13 @@ impl Engine {
     }
 }
 
+/// Where the files of the one shard are.
+pub(crate) fn shard_dir(dir: &Path) -> PathBuf {
+    dir.join("shard-0")
+}
+
 /// Makes `dir` this engine's own for as long as the file is open.
-fn lock(dir: &Path, disk: &dyn Disk) -> Result<File, OpenError> {
+pub(crate) fn lock(dir: &Path, disk: &dyn Disk) -> Result<File, OpenError> {
     let path = dir.join("lock");
     let failed = |source| OpenError::Io { path: path.clone(), source };
     create_dir(dir, disk).map_err(failed)?;

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::index::IndexError;
+
 /// Why the engine does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -27,6 +29,15 @@ pub enum OpenError {
         /// The format it names.
         version: u32,
     },
+    /// The index cannot be made anew, because events that it was made of were deleted.
+    #[error("usage index cannot be made anew: events before place {first_seq} were deleted")]
+    Incomplete {
+        /// The place in the order of the first event that is still there.
+        first_seq: u64,
+    },
+    /// What was recorded before could not be read.
+    #[error("cannot read what was recorded before")]
+    Read(#[source] ReadError),
     /// The operating system refused something.
     #[error("cannot open usage log {}", .path.display())]
     Io {
@@ -79,7 +90,32 @@ pub enum ReadError {
         #[source]
         source: io::Error,
     },
+    /// Something that was derived from the log contradicts it. It can be derived anew.
+    #[error("usage index is inconsistent: {0}")]
+    Inconsistent(&'static str),
     /// The engine failed while it changed its totals, so they cannot be trusted.
     #[error("usage engine stopped")]
     Stopped,
+}
+
+impl From<IndexError> for ReadError {
+    fn from(error: IndexError) -> Self {
+        match error {
+            IndexError::Damaged { path, offset, .. } => Self::Damaged { path, offset },
+            IndexError::UnknownFormat { path, .. } => Self::Damaged { path, offset: 0 },
+            IndexError::Io { path, source } => Self::Io { path, source },
+            IndexError::Refused { what, .. } => Self::Inconsistent(what),
+        }
+    }
+}
+
+impl From<IndexError> for OpenError {
+    fn from(error: IndexError) -> Self {
+        match error {
+            IndexError::Damaged { path, offset, what } => Self::Damaged { path, offset, what },
+            IndexError::UnknownFormat { path, version } => Self::UnknownFormat { path, version },
+            IndexError::Io { path, source } => Self::Io { path, source },
+            IndexError::Refused { path, what } => Self::Damaged { path, offset: 0, what },
+        }
+    }
 }

@@ -10,21 +10,31 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 #![warn(clippy::integer_division, clippy::wildcard_enum_match_arm, missing_docs)]
 
+mod background;
 mod batch;
 mod codec;
 mod commit;
+mod correct;
+mod decide;
 mod engine;
 mod error;
 mod event;
+mod index;
+mod listing;
 mod log;
+mod lookup;
+mod memtable;
 mod query;
 mod queue;
 mod record;
+mod replay;
 mod shard;
 mod state;
+pub mod tools;
+mod totals;
 
 pub use batch::{Batch, EVENT_BYTES_MAX, TooLarge};
-pub use engine::{Engine, Options};
+pub use engine::{Engine, Options, Stats};
 pub use error::{AppendError, OpenError, ReadError};
 pub use event::{
     Action, Amendment, Appended, Corrected, Correction, Event, NewEvent, REQUEST_KEY_KEPT_S,

@@ -1,13 +1,16 @@
 //! The bounded queue between those who append and the one thread that commits.
 
 use std::collections::VecDeque;
+use std::sync::mpsc::Sender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::error::AppendError;
-use crate::event::{Appended, Corrected, Correction, Event};
-use crate::log::frame::FRAME_PAYLOAD_BYTES_MAX;
+use crate::batch::Batch;
+use crate::error::{AppendError, ReadError};
+use crate::event::{Appended, Corrected, Correction};
+use crate::log::FRAME_PAYLOAD_BYTES_MAX;
+use crate::record::Chunk;
 
 /// The most events in one batch.
 pub const BATCH_EVENTS_MAX: usize = 10_000;
@@ -17,10 +20,10 @@ const GROUP_EVENTS_MAX: usize = 20_000;
 /// A batch on its way.
 #[derive(Debug)]
 pub(crate) struct AppendJob {
-    pub(crate) events: Vec<Event>,
-    /// The record of each event.
-    pub(crate) records: Records,
-    pub(crate) answer: oneshot::Sender<Vec<Appended>>,
+    pub(crate) batch: Batch,
+    /// The events, encoded.
+    pub(crate) chunk: Chunk,
+    pub(crate) answer: oneshot::Sender<Result<Vec<Appended>, ReadError>>,
 }
 
 /// Corrections on their way.
@@ -30,37 +33,13 @@ pub(crate) struct CorrectJob {
     pub(crate) answer: oneshot::Sender<Vec<Corrected>>,
 }
 
-/// Encoded records, one after another.
-#[derive(Debug, Default)]
-pub(crate) struct Records {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Records {
-    /// Adds a record by writing it, and gives its length in bytes.
-    pub(crate) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> usize {
-        let start = self.bytes.len();
-        write(&mut self.bytes);
-        self.ends.push(self.bytes.len());
-        self.bytes.len().saturating_sub(start)
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let mut start = 0;
-        self.ends.iter().map(move |end| {
-            let record = self.bytes.get(start..*end).unwrap_or_default();
-            start = *end;
-            record
-        })
-    }
-}
-
 /// Jobs of one kind that are committed together.
 #[derive(Debug)]
 pub(crate) enum Group {
     Appends(Vec<AppendJob>),
     Corrections(Vec<CorrectJob>),
+    /// Put aside what came in so far, and say so.
+    Flush(Sender<()>),
 }
 
 /// How much a job takes up.
@@ -91,9 +70,11 @@ const BATCH_MAX: Size = Size { events: BATCH_EVENTS_MAX, bytes: FRAME_PAYLOAD_BY
 const GROUP_MAX: Size = Size { events: GROUP_EVENTS_MAX, bytes: FRAME_PAYLOAD_BYTES_MAX };
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every job is the large one")]
 enum Job {
     Append(AppendJob),
     Correct(CorrectJob),
+    Flush(Sender<()>),
 }
 
 #[derive(Debug)]
@@ -124,6 +105,11 @@ impl Queue {
         self.push(Job::Correct(job), size)
     }
 
+    /// Asks for what came in so far to be put aside.
+    pub(crate) fn flush(&self, asked: Sender<()>) -> Result<(), AppendError> {
+        self.push(Job::Flush(asked), Size::default())
+    }
+
     fn push(&self, job: Job, size: Size) -> Result<(), AppendError> {
         if !size.fits(BATCH_MAX) || !size.fits(self.limit) {
             return Err(AppendError::TooLarge);
@@ -152,6 +138,7 @@ impl Queue {
         }
         let (job, mut size) = waiting.pop()?;
         Some(match job {
+            Job::Flush(asked) => Group::Flush(asked),
             Job::Append(job) => {
                 let mut group = vec![job];
                 while let Some(Job::Append(job)) = waiting.pop_if(&mut size, is_append) {
@@ -226,14 +213,21 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use taximeter_kernel::id::{Id, Mode, Scope};
+    use taximeter_kernel::time::Timestamp;
 
     fn queue() -> Queue {
         Queue::new(Size { events: 10, bytes: 1_000 })
     }
 
+    fn batch() -> Batch {
+        let scope = Scope { account: Id::parse("acct_1").unwrap(), mode: Mode::Test };
+        Batch::new(scope, Timestamp(7))
+    }
+
     fn push(queue: &Queue, events: usize, bytes: usize) -> Result<(), AppendError> {
         let (answer, _) = oneshot::channel();
-        let job = AppendJob { events: Vec::new(), records: Records::default(), answer };
+        let job = AppendJob { batch: batch(), chunk: Chunk::default(), answer };
         queue.append(job, Size { events, bytes })
     }
 
@@ -298,7 +292,7 @@ mod tests {
     fn a_stopped_queue_tells_its_waiters() {
         let queue = queue();
         let (answer, mut waiter) = oneshot::channel();
-        let job = AppendJob { events: Vec::new(), records: Records::default(), answer };
+        let job = AppendJob { batch: batch(), chunk: Chunk::default(), answer };
         queue.append(job, Size { events: 1, bytes: 1 }).unwrap();
         queue.stop();
         assert_eq!(waiter.try_recv().unwrap_err(), oneshot::error::TryRecvError::Closed);

@@ -1,60 +1,82 @@
 //! A shard: a log and the state that the log determines, with the one thread that changes both.
-//!
-//! A shard knows nothing of other shards, so several can stand side by side.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use taximeter_kernel::aggregate::Usage;
 use taximeter_kernel::id::{Customer, Id, Scope};
 use taximeter_kernel::time::Timestamp;
 use tokio::sync::oneshot;
 
-use crate::EVENTS_PER_READ_MAX;
+use crate::background::{Background, Threads, Work};
 use crate::batch::{Batch, EVENT_BYTES_MAX};
 use crate::commit::Committer;
-use crate::engine::Options;
+use crate::decide::KnownValues;
+use crate::engine::{Options, Stats};
 use crate::error::{AppendError, OpenError, ReadError};
 use crate::event::{Action, Appended, Corrected, Correction, Event};
-use crate::log::Log;
+use crate::index::Index;
 use crate::log::disk::Disk;
-use crate::log::frame::{FrameBuffer, RECORD_LENGTH_BYTES_MAX};
+use crate::log::{FrameBuffer, Log, LogReader};
 use crate::query::{EventPage, EventQuery, UsageGroup, UsageQuery};
 use crate::queue::{AppendJob, CorrectJob, Queue, Size};
+use crate::record::{Record, View};
+use crate::replay::Replay;
 use crate::state::State;
+use crate::totals::usage::Plan;
+use crate::{listing, lookup};
 
+#[derive(Debug)]
 pub(crate) struct Shard {
     queue: Arc<Queue>,
-    state: Arc<RwLock<State>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    state: Arc<State>,
+    log: Arc<LogReader>,
+    background: Arc<Background>,
+    threads: Mutex<Option<(JoinHandle<()>, Threads)>>,
 }
 
 impl Shard {
-    /// Opens the shard whose log is in `dir`, and starts its thread.
+    /// Opens the shard whose files are in `dir`, and starts its threads.
     pub(crate) fn open(
         dir: &Path,
         options: Options,
         disk: Arc<dyn Disk>,
     ) -> Result<Self, OpenError> {
-        let mut state = State::default();
-        let log = Log::open(dir, options.segment_bytes, disk, &mut |seq, record| {
-            state.apply(seq, record).map_err(|inconsistent| inconsistent.0)
-        })?;
+        let index = Index::open(&dir.join("index"), Arc::clone(&disk))?;
+        let state = Arc::new(State::new(index));
+        let watermark = state.index.watermark();
+        let background = Arc::new(Background::new(options));
+        let reader = Arc::new(LogReader::new(dir.to_owned(), Arc::clone(&disk)));
+        let work = Work {
+            background: Arc::clone(&background),
+            state: Arc::clone(&state),
+            log: Arc::clone(&reader),
+            disk: Arc::clone(&disk),
+        };
+        let mut replay = Replay { work: &work, key: Vec::new(), scope: None };
+        let mut apply = |seq: u64, view: &View<'_>| replay.apply(seq, view);
+        let log =
+            Log::open(Arc::clone(&reader), options.segment_bytes, disk, watermark, &mut apply)?;
         let limit = Size { events: options.queue_events_max, bytes: options.queue_bytes_max };
         let queue = Arc::new(Queue::new(limit));
-        let state = Arc::new(RwLock::new(state));
         let committer = Committer {
             queue: Arc::clone(&queue),
             state: Arc::clone(&state),
             log,
+            reader: Arc::clone(&reader),
             frame: FrameBuffer::default(),
+            background: Arc::clone(&background),
+            known: KnownValues::default(),
             series_max: options.series_max,
         };
-        let thread = thread::Builder::new()
-            .name("usage-commit".into())
-            .spawn(move || committer.run())
-            .map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
-        Ok(Self { queue, state, thread: Mutex::new(Some(thread)) })
+        let failed = |source| OpenError::Io { path: dir.to_owned(), source };
+        let threads = Threads::start(&work).map_err(failed)?;
+        background.tidy();
+        let commits = thread::Builder::new().name("usage-commit".into());
+        let commits = commits.spawn(move || committer.run()).map_err(failed)?;
+        let threads = Mutex::new(Some((commits, threads)));
+        Ok(Self { queue, state, log: reader, background, threads })
     }
 
     /// Whether it takes events.
@@ -62,35 +84,29 @@ impl Shard {
         self.queue.is_open()
     }
 
-    pub(crate) async fn append(&self, batch: Batch) -> Result<Vec<Appended>, AppendError> {
+    pub(crate) async fn append(&self, mut batch: Batch) -> Result<Vec<Appended>, AppendError> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let Batch { events, records, .. } = batch;
-        let bytes = records.iter().map(|one| one.len().saturating_add(RECORD_LENGTH_BYTES_MAX));
-        let size = Size { events: events.len(), bytes: bytes.sum() };
+        let chunk = std::mem::take(&mut batch.encoder).finish();
+        let size = Size { events: batch.len(), bytes: chunk.bytes() };
         let (answer, answered) = oneshot::channel();
-        self.queue.append(AppendJob { events, records, answer }, size)?;
-        answered.await.map_err(|_| AppendError::Stopped)
+        self.queue.append(AppendJob { batch, chunk, answer }, size)?;
+        answered.await.map_err(|_| AppendError::Stopped)?.map_err(AppendError::Read)
     }
 
     pub(crate) async fn correct(
         &self,
         corrections: Vec<Correction>,
     ) -> Result<Vec<Corrected>, AppendError> {
-        let bytes = |correction: &Correction| match &correction.action {
-            Action::Cancel | Action::Restore => 1_024,
-            Action::Amend(amendment) => {
-                let payload = amendment.payload.iter();
-                let payload: usize = payload.map(|(k, v)| k.len().saturating_add(v.len())).sum();
-                let dimensions: usize = amendment.dimensions.iter().map(String::len).sum();
-                payload.saturating_add(dimensions).saturating_add(4_096)
-            }
-        };
-        if corrections.iter().any(|correction| bytes(correction) > EVENT_BYTES_MAX) {
+        if corrections.is_empty() {
+            return Ok(Vec::new());
+        }
+        if corrections.iter().any(|correction| bytes_of(correction) > EVENT_BYTES_MAX) {
             return Err(AppendError::TooLarge);
         }
-        let size = Size { events: corrections.len(), bytes: corrections.iter().map(bytes).sum() };
+        let bytes = corrections.iter().map(bytes_of).fold(0, usize::saturating_add);
+        let size = Size { events: corrections.len(), bytes };
         let (answer, answered) = oneshot::channel();
         self.queue.correct(CorrectJob { corrections, answer }, size)?;
         answered.await.map_err(|_| AppendError::Stopped)
@@ -101,11 +117,16 @@ impl Shard {
         query: &UsageQuery,
         boundaries: &[Timestamp],
     ) -> Result<Vec<UsageGroup>, ReadError> {
-        self.state()?.usage(query, boundaries).map_err(|_| ReadError::Overflow)
+        let Some(plan) = Plan::new(query, boundaries) else {
+            let spans = boundaries.len().saturating_sub(1);
+            let group = UsageGroup { dimensions: Vec::new(), usage: vec![Usage::NONE; spans] };
+            return Ok(if query.group_by.is_empty() { vec![group] } else { Vec::new() });
+        };
+        self.state.read(&plan.needs, |layers| plan.answer(layers))
     }
 
     pub(crate) fn events(&self, query: &EventQuery) -> Result<EventPage, ReadError> {
-        Ok(self.state()?.events(query, query.limit.min(EVENTS_PER_READ_MAX)))
+        listing::page(&self.state, &self.log, query)
     }
 
     pub(crate) fn events_by_identifier(
@@ -114,34 +135,102 @@ impl Shard {
         customer: Option<&Id<Customer>>,
         identifier: &str,
     ) -> Result<Vec<Event>, ReadError> {
-        let state = self.state()?;
-        Ok(state.by_identifier(scope, customer, identifier).into_iter().cloned().collect())
+        lookup::by_identifier(&self.state, &self.log, scope, customer, identifier)
     }
 
     pub(crate) fn event_at(&self, seq: u64) -> Result<Option<Event>, ReadError> {
-        Ok(self.state()?.event_at(seq).cloned())
+        if seq > self.position()? || seq < self.log.first_seq() {
+            return Ok(None);
+        }
+        let event = self.log.event(seq)?;
+        event.map(|event| lookup::with_standing(&self.state, event)).transpose()
     }
 
     pub(crate) fn position(&self) -> Result<u64, ReadError> {
-        Ok(self.state()?.next_seq().saturating_sub(1))
+        Ok(self.state.published()?.seq)
     }
 
-    fn state(&self) -> Result<RwLockReadGuard<'_, State>, ReadError> {
-        self.state.read().map_err(|_| ReadError::Stopped)
+    pub(crate) fn delete_events_received_before(
+        &self,
+        instant: Timestamp,
+    ) -> Result<usize, ReadError> {
+        let covered = self.state.index.watermark();
+        let mut keep_from = None;
+        for first_seq in self.log.segment_starts().into_iter().skip(1) {
+            // Events come in the order of their receipt, so when the first of a segment is old
+            // enough, so are all before it.
+            let received = match self.log.record(first_seq)? {
+                Some(
+                    Record::Event(event)
+                    | Record::Standing { event, .. }
+                    | Record::Amended { event, .. },
+                ) => event.received,
+                None => break,
+            };
+            if received >= instant || first_seq > covered.saturating_add(1) {
+                break;
+            }
+            keep_from = Some(first_seq);
+        }
+        let failed = |source| ReadError::Io { path: self.log.dir().to_owned(), source };
+        keep_from.map_or(Ok(0), |seq| self.log.drop_before(seq).map_err(failed))
     }
 
-    /// Commits what waits, takes in nothing more, and waits for the thread to end.
+    pub(crate) fn stats(&self) -> Result<Stats, ReadError> {
+        let name_bytes = self.state.names().active.bytes();
+        let published = self.state.published()?;
+        Ok(Stats {
+            first_seq: self.log.first_seq(),
+            last_seq: published.seq,
+            indexed_seq: self.state.index.watermark(),
+            runs: published.runs.len(),
+            memtable_bytes: published.active.bytes().saturating_add(name_bytes),
+            index_memory_bytes: self.state.index.memory_bytes(),
+        })
+    }
+
+    /// Writes what is in memory to the index.
+    pub(crate) fn flush(&self) -> Result<(), ReadError> {
+        let (asked, done) = std::sync::mpsc::channel();
+        self.queue.flush(asked).map_err(|_| ReadError::Stopped)?;
+        done.recv().map_err(|_| ReadError::Stopped)?;
+        if self.background.wait_until_flushed() { Ok(()) } else { Err(ReadError::Stopped) }
+    }
+
+    /// Merges and compresses what there is to merge and to compress.
+    pub(crate) fn tidy(&self) -> Result<(), ReadError> {
+        if self.background.wait_until_tidied() { Ok(()) } else { Err(ReadError::Stopped) }
+    }
+
+    /// Commits what waits, takes in nothing more, and waits for the threads to end.
     pub(crate) fn close(&self) {
         self.queue.close();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Err(_)) = thread.map(JoinHandle::join) {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((commits, others)) = threads else { return };
+        if commits.join().is_err() {
             tracing::error!("usage commit thread panicked");
         }
+        self.background.stop();
+        others.join();
     }
 }
 
 impl Drop for Shard {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// No less than a correction takes up in the log: the event that it corrects and the one that it
+/// puts in its place.
+fn bytes_of(correction: &Correction) -> usize {
+    const ORDER_BYTES: usize = 1_024;
+    match &correction.action {
+        Action::Cancel | Action::Restore => ORDER_BYTES,
+        Action::Amend(amendment) => {
+            let payload = amendment.payload.iter().flat_map(|(key, value)| [key, value]);
+            let texts = payload.chain(&amendment.dimensions).map(String::len);
+            texts.fold(ORDER_BYTES, |sum, length| sum.saturating_add(length).saturating_add(4))
+        }
     }
 }

@@ -1,251 +1,270 @@
-//! What the log determines, as plainly as it can be said: one list of events.
+//! What the log determines: names, totals, standings.
+//!
+//! Names and totals have a lock each. The commit thread enters a name when it decides that an event is to be
+//! recorded, before anything is written, so that a second copy behind it is recognised; a total takes
+//! an event in only when the event is durable.
 
-use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use taximeter_kernel::aggregate::{Counted, Usage, usage_of};
-use taximeter_kernel::decimal::DecimalError;
-use taximeter_kernel::id::{Customer, Id, Scope};
-use taximeter_kernel::time::{Period, Timestamp};
+use taximeter_kernel::aggregate::{Aggregation, Cell, Counted};
 
-use crate::event::{
-    Action, Amendment, Appended, Corrected, Correction, Event, REQUEST_KEY_KEPT_S, Series, Standing,
-};
-use crate::query::{EventPage, EventQuery, Order, UsageGroup, UsageQuery, spans};
-use crate::record::{Change, CorrectionRecord, Record};
+use crate::error::ReadError;
+use crate::event::Standing;
+use crate::index::{Index, Run};
+use crate::memtable::Frozen;
+use crate::memtable::names::Names;
+use crate::memtable::postings::{Posting, counted};
+use crate::memtable::totals::{Addition, Totals};
+use crate::totals::keys::{ALL, start_of};
+use crate::totals::layers::{Layers, Needs, Recent, marks_in};
 
-/// A record that cannot follow the records before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Inconsistent(pub(crate) &'static str);
+/// Something that cannot follow what went before. Only a damaged log or a bug brings it.
+#[derive(Debug)]
+pub(crate) enum ApplyError {
+    Inconsistent(&'static str),
+    Read(ReadError),
+}
+
+impl From<ReadError> for ApplyError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+/// The runs, what is being flushed, and what came in since.
+#[derive(Debug)]
+pub(crate) struct Published {
+    /// The place of the last record that totals hold.
+    pub(crate) seq: u64,
+    pub(crate) active: Totals,
+    pub(crate) active_first_seq: u64,
+    pub(crate) frozen: Option<Arc<Frozen>>,
+    pub(crate) runs: Arc<[Arc<Run>]>,
+}
 
 #[derive(Debug, Default)]
+pub(crate) struct NameLayers {
+    pub(crate) active: Names,
+    pub(crate) frozen: Option<Arc<Names>>,
+}
+
+#[derive(Debug)]
 pub(crate) struct State {
-    applied_seq: u64,
-    events: Vec<Event>,
-    /// When each event stopped or began to count: its place among `events`, where, what it became.
-    history: Vec<(usize, u64, Standing)>,
-    identifiers: BTreeMap<(Scope, Id<Customer>, String), usize>,
-    requests: BTreeMap<(Scope, u128), usize>,
+    published: RwLock<Published>,
+    names: RwLock<NameLayers>,
+    pub(crate) index: Index,
+}
+
+/// An event whose standing changes.
+#[derive(Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) series: &'a [u8],
+    /// Its dimension values as in keys; empty for none.
+    pub(crate) dimensions: &'a [u8],
+    pub(crate) aggregation: Aggregation,
+    pub(crate) event: Counted,
 }
 
 impl State {
-    pub(crate) fn next_seq(&self) -> u64 {
-        self.applied_seq.saturating_add(1)
+    pub(crate) fn new(index: Index) -> Self {
+        let runs = index.runs();
+        let seq = index.watermark();
+        let published = Published {
+            seq,
+            active: Totals::default(),
+            active_first_seq: seq.saturating_add(1),
+            frozen: None,
+            runs,
+        };
+        Self { published: RwLock::new(published), names: RwLock::default(), index }
     }
 
-    pub(crate) fn apply(&mut self, seq: u64, record: &Record) -> Result<(), Inconsistent> {
-        if seq != self.next_seq() {
-            return Err(Inconsistent("record is out of order"));
+    pub(crate) fn published(&self) -> Result<RwLockReadGuard<'_, Published>, ReadError> {
+        self.published.read().map_err(|_| ReadError::Stopped)
+    }
+
+    /// Changes what is published. A panic in between leaves the lock poisoned, and the shard stops.
+    pub(crate) fn publish<T>(
+        &self,
+        change: impl FnOnce(&mut Published) -> Result<T, ApplyError>,
+    ) -> Result<T, ApplyError> {
+        let mut published = self.published.write().map_err(|_| ReadError::Stopped)?;
+        change(&mut published)
+    }
+
+    pub(crate) fn names(&self) -> RwLockReadGuard<'_, NameLayers> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn with_names<T>(&self, change: impl FnOnce(&mut NameLayers) -> T) -> T {
+        change(&mut self.names.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts aside what came in so far, to be flushed; `false` when nothing came in. Only when
+    /// nothing is aside.
+    pub(crate) fn freeze(&self, capacity: usize) -> Result<bool, ApplyError> {
+        {
+            let published = self.published()?;
+            if published.seq < published.active_first_seq {
+                return Ok(false);
+            }
         }
-        self.applied_seq = seq;
-        match record {
-            Record::Event(event) => self.add(seq, event.clone()),
-            Record::Correction(CorrectionRecord { event_seq, change, .. }) => {
-                let at = self.events.iter().position(|event| event.seq == *event_seq);
-                let at = at.ok_or(Inconsistent("correction of no event"))?;
-                let standing = match change {
-                    Change::Cancelled => Standing::Cancelled,
-                    Change::Restored => Standing::Counts,
-                    Change::Amended(event) => {
-                        self.add(seq, Event::clone(event));
-                        Standing::Amended
-                    }
-                };
-                self.history.push((at, seq, standing));
-                if let Some(event) = self.events.get_mut(at) {
-                    event.standing = standing;
+        let names = self.with_names(|names| {
+            let active = std::mem::replace(&mut names.active, Names::with_capacity(capacity));
+            let frozen = Arc::new(active);
+            names.frozen = Some(Arc::clone(&frozen));
+            frozen
+        });
+        self.publish(|published| {
+            let totals = std::mem::replace(&mut published.active, Totals::with_capacity(capacity));
+            let (first_seq, last_seq) = (published.active_first_seq, published.seq);
+            published.frozen = Some(Arc::new(Frozen { first_seq, last_seq, names, totals }));
+            published.active_first_seq = last_seq.saturating_add(1);
+            Ok(true)
+        })
+    }
+
+    /// Takes over the runs of the index as they are now, and drops what was flushed into them.
+    pub(crate) fn take_runs(&self) -> Result<(), ApplyError> {
+        let mut flushed = false;
+        self.publish(|published| {
+            published.runs = self.index.runs();
+            let watermark = published.runs.last().map_or(0, |run| run.last_seq());
+            flushed = published.frozen.as_ref().is_some_and(|of| of.last_seq <= watermark);
+            if flushed {
+                published.frozen = None;
+            }
+            Ok(())
+        })?;
+        if flushed {
+            self.with_names(|names| names.frozen = None);
+        }
+        Ok(())
+    }
+
+    /// Copies what `needs` names of what is in memory, and answers from it and the runs.
+    pub(crate) fn read<T>(
+        &self,
+        needs: &Needs,
+        answer: impl FnOnce(&Layers<'_>) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let (runs, frozen, active) = {
+            let published = self.published()?;
+            let active = Recent::copy(&published.active, needs);
+            (Arc::clone(&published.runs), published.frozen.clone(), active)
+        };
+        let older = frozen.map(|frozen| Recent::copy(&frozen.totals, needs)).unwrap_or_default();
+        answer(&Layers { runs: &runs, recent: &[older, active] })
+    }
+
+    /// How the standing of an event changed, in order.
+    pub(crate) fn marks(&self, event: u64) -> Result<Vec<(u64, Standing)>, ReadError> {
+        let published = self.published()?;
+        let runs = Arc::clone(&published.runs);
+        let mut recent = Vec::new();
+        if let Some(frozen) = &published.frozen {
+            recent.extend_from_slice(frozen.totals.marks_of(event));
+        }
+        recent.extend_from_slice(published.active.marks_of(event));
+        drop(published);
+        let mut marks = marks_in(&runs, event)?;
+        marks.extend(recent);
+        Ok(marks)
+    }
+
+    pub(crate) fn standing(&self, event: u64) -> Result<Standing, ReadError> {
+        Ok(self.marks(event)?.last().map_or(Standing::Counts, |(_, standing)| *standing))
+    }
+}
+
+impl Published {
+    /// Counts the next event.
+    pub(crate) fn add(&mut self, addition: &Addition<'_>) -> Result<(), ApplyError> {
+        self.advance(addition.event.seq)?;
+        self.count(addition)
+    }
+
+    pub(crate) fn advance(&mut self, seq: u64) -> Result<(), ApplyError> {
+        if seq != self.seq.saturating_add(1) {
+            return Err(ApplyError::Inconsistent("record is out of order"));
+        }
+        self.seq = seq;
+        Ok(())
+    }
+
+    pub(crate) fn count(&mut self, addition: &Addition<'_>) -> Result<(), ApplyError> {
+        let overflow = |_| ApplyError::Inconsistent("an event that cannot be counted");
+        self.active.add(addition).map_err(overflow)
+    }
+
+    /// Notes that an event stands otherwise from the record at `seq` on, and corrects the totals.
+    pub(crate) fn change_standing(
+        &mut self,
+        target: &Target<'_>,
+        seq: u64,
+        standing: Standing,
+    ) -> Result<(), ApplyError> {
+        let hour = crate::totals::keys::hour_of(target.event.timestamp);
+        let Target { series, dimensions, aggregation, event } = *target;
+        let addition = Addition { series, dimensions, hour, aggregation, event };
+        self.active.mark(&addition, seq, standing);
+        let mut rows = vec![ALL];
+        if !dimensions.is_empty() {
+            rows.push(dimensions);
+        }
+        for row in rows {
+            let recount = match standing {
+                Standing::Counts => {
+                    let overflow = |_| ApplyError::Inconsistent("an event that cannot be counted");
+                    self.active.restore(series, row, &addition).map_err(overflow)?;
+                    false
                 }
+                Standing::Cancelled | Standing::Amended => {
+                    self.active.remove(series, row, &addition)
+                }
+            };
+            if recount {
+                let cell = self.recount(&addition, row)?;
+                self.active.replace(series, row, (hour, aggregation), cell);
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, seq: u64, mut event: Event) {
-        event.seq = seq;
-        let at = self.events.len();
-        let name = (event.scope.clone(), event.customer.clone(), event.identifier.clone());
-        self.identifiers.insert(name, at);
-        if let Some(request) = event.request {
-            self.requests.insert((event.scope.clone(), request.key), at);
-        }
-        self.events.push(event);
-    }
-
-    /// What becomes of an event that arrives now; it is applied already when it is recorded.
-    pub(crate) fn decide(&self, new: &Event, series_max: usize) -> Appended {
-        if let Some(request) = new.request {
-            let first = self.requests.get(&(new.scope.clone(), request.key));
-            let first = first.and_then(|at| self.events.get(*at));
-            let kept = |first: &&Event| {
-                new.received.0.saturating_sub(first.received.0) <= REQUEST_KEY_KEPT_S
-            };
-            if let Some(first) = first.filter(kept) {
-                return if first.request == Some(request) {
-                    Appended::Replayed(Box::new(first.clone()))
-                } else {
-                    Appended::RequestMismatch
-                };
-            }
-        }
-        let name = (new.scope.clone(), new.customer.clone(), new.identifier.clone());
-        if let Some(first) = self.identifiers.get(&name).and_then(|at| self.events.get(*at)) {
-            return Appended::Duplicate(first.seq);
-        }
-        if self.is_one_too_many(&series_of(new), &new.dimensions, series_max) {
-            return Appended::TooManySeries;
-        }
-        Appended::Recorded(self.next_seq())
-    }
-
-    fn is_one_too_many(&self, series: &Series, dimensions: &[String], max: usize) -> bool {
-        if dimensions.is_empty() {
-            return false;
-        }
-        let mut known: Vec<&[String]> =
-            self.of(series).map(|event| event.dimensions.as_slice()).collect();
-        known.sort_unstable();
-        known.dedup();
-        !known.contains(&dimensions) && known.len() >= max
-    }
-
-    fn of<'a>(&'a self, series: &'a Series) -> impl Iterator<Item = &'a Event> {
-        self.events.iter().filter(move |event| {
-            event.customer == series.customer
-                && event.meter == series.meter
-                && event.scope == series.scope
-        })
-    }
-
-    pub(crate) fn decide_correction(
-        &self,
-        order: &Correction,
-        series_max: usize,
-    ) -> Result<CorrectionRecord, Corrected> {
-        let event = self.meant(order)?;
-        if let Some(window_s) = order.window_s
-            && order.now.0.saturating_sub(event.received.0) > window_s
-        {
-            return Err(Corrected::TooOld);
-        }
-        let change = match (&order.action, event.standing) {
-            (Action::Cancel, Standing::Counts) => Change::Cancelled,
-            (Action::Restore, Standing::Cancelled) => Change::Restored,
-            (Action::Amend(amendment), Standing::Counts) => {
-                let Amendment { timestamp, measure, dimensions, payload } = &**amendment;
-                if self.is_one_too_many(&series_of(event), dimensions, series_max) {
-                    return Err(Corrected::TooManySeries);
+    /// The total of a row and hour, counted from its events.
+    fn recount(&self, of: &Addition<'_>, row: &[u8]) -> Result<Cell, ApplyError> {
+        let hours = of.hour..=of.hour;
+        let needs = Needs {
+            series: of.series.to_vec(),
+            cells: None,
+            by_values: false,
+            postings: vec![hours.clone()],
+        };
+        let frozen = self.frozen.as_ref().map(|frozen| Recent::copy(&frozen.totals, &needs));
+        let recent = [frozen.unwrap_or_default(), Recent::copy(&self.active, &needs)];
+        let layers = Layers { runs: &self.runs, recent: &recent };
+        let mut events = std::collections::BTreeMap::new();
+        let mut out = std::collections::BTreeSet::new();
+        layers.postings(of.series, &hours, &mut |hour, dimensions, posting| {
+            match posting {
+                Posting::Event { seq, second, measure } if row == ALL || row == dimensions => {
+                    events.insert(seq, counted(start_of(hour), seq, second, measure));
                 }
-                Change::Amended(Box::new(Event {
-                    timestamp: *timestamp,
-                    measure: *measure,
-                    dimensions: dimensions.clone(),
-                    payload: payload.clone(),
-                    ..event.clone()
-                }))
+                Posting::Mark { event, standing: Standing::Counts, .. } => {
+                    out.remove(&event);
+                }
+                Posting::Mark { event, .. } => {
+                    out.insert(event);
+                }
+                Posting::Event { .. } => {}
             }
-            _ => return Err(Corrected::NothingToDo),
-        };
-        Ok(CorrectionRecord { event_seq: event.seq, now: order.now, change })
-    }
-
-    fn meant(&self, order: &Correction) -> Result<&Event, Corrected> {
-        let found = self.by_identifier(&order.scope, order.customer.as_ref(), &order.identifier);
-        let mut found = found.into_iter().filter(|event| event.event_name == order.event_name);
-        let event = found.next().ok_or(Corrected::NotFound)?;
-        if found.next().is_some() { Err(Corrected::Ambiguous) } else { Ok(event) }
-    }
-
-    pub(crate) fn by_identifier(
-        &self,
-        scope: &Scope,
-        customer: Option<&Id<Customer>>,
-        identifier: &str,
-    ) -> Vec<&Event> {
-        let matching = self.events.iter().filter(|event| {
-            event.standing != Standing::Amended
-                && event.identifier == identifier
-                && event.scope == *scope
-                && customer.is_none_or(|customer| event.customer == *customer)
-        });
-        matching.collect()
-    }
-
-    fn standing_at(&self, at: usize, seq: u64) -> Standing {
-        let before = self.history.iter().filter(|(of, when, _)| *of == at && *when <= seq);
-        before.last().map_or(Standing::Counts, |(_, _, standing)| *standing)
-    }
-
-    pub(crate) fn usage(
-        &self,
-        query: &UsageQuery,
-        boundaries: &[Timestamp],
-    ) -> Result<Vec<UsageGroup>, DecimalError> {
-        let as_of = query.as_of.unwrap_or(u64::MAX);
-        let mut groups: BTreeMap<Vec<String>, Vec<Counted>> = BTreeMap::new();
-        if query.group_by.is_empty() {
-            groups.insert(Vec::new(), Vec::new());
+            Ok(())
+        })?;
+        let mut cell = Cell::empty(of.aggregation);
+        for (_, event) in events.iter().filter(|(seq, _)| !out.contains(seq)) {
+            let overflow = |_| ApplyError::Inconsistent("an event that cannot be counted");
+            cell.add(event).map_err(overflow)?;
         }
-        for (at, event) in self.events.iter().enumerate() {
-            let of_series = event.customer == query.series.customer
-                && event.meter == query.series.meter
-                && event.scope == query.series.scope;
-            let matches = query.filters.iter().all(|filter| {
-                let value = event.dimensions.get(filter.dimension);
-                value.is_some_and(|value| filter.values.contains(value))
-            });
-            let counts = event.seq <= as_of && self.standing_at(at, as_of) == Standing::Counts;
-            if !(of_series && matches && counts) {
-                continue;
-            }
-            let value = |at: &usize| event.dimensions.get(*at).cloned().unwrap_or_default();
-            let key = query.group_by.iter().map(value).collect();
-            let Event { seq, timestamp, measure, .. } = *event;
-            groups.entry(key).or_default().push(Counted { seq, timestamp, measure });
-        }
-        let of_span = |events: &[Counted], period: Period| -> Result<Usage, DecimalError> {
-            usage_of(query.aggregation, period, events)
-        };
-        groups
-            .into_iter()
-            .map(|(dimensions, events)| {
-                let usage = spans(boundaries).map(|period| of_span(&events, period));
-                Ok(UsageGroup { dimensions, usage: usage.collect::<Result<_, _>>()? })
-            })
-            .collect()
-    }
-
-    pub(crate) fn events(&self, query: &EventQuery, limit: usize) -> EventPage {
-        let matches = |event: &&Event| {
-            event.scope == query.scope
-                && query.customer.as_ref().is_none_or(|customer| event.customer == *customer)
-                && query.meter.as_ref().is_none_or(|meter| event.meter == *meter)
-                && query.period.is_none_or(|period| period.contains(event.timestamp))
-                && query.after.is_none_or(|after| match query.order {
-                    Order::Newest => event.seq < after,
-                    Order::Oldest => event.seq > after,
-                })
-        };
-        let wanted = limit.saturating_add(1);
-        let mut events: Vec<Event> = match query.order {
-            Order::Newest => {
-                self.events.iter().rev().filter(matches).take(wanted).cloned().collect()
-            }
-            Order::Oldest => self.events.iter().filter(matches).take(wanted).cloned().collect(),
-        };
-        let more = events.len() > limit;
-        events.truncate(limit);
-        let next = events.last().filter(|_| more).map(|event| event.seq);
-        EventPage { events, next }
-    }
-
-    pub(crate) fn event_at(&self, seq: u64) -> Option<&Event> {
-        self.events.iter().find(|event| event.seq == seq)
-    }
-}
-
-fn series_of(event: &Event) -> Series {
-    Series {
-        scope: event.scope.clone(),
-        meter: event.meter.clone(),
-        customer: event.customer.clone(),
+        Ok(cell)
     }
 }

@@ -103,8 +103,13 @@ fn usage_failure(error: &OpenError) -> Failure {
     let failure = Failure::new(error.to_string()).beneath(error);
     match error {
         OpenError::Locked(_) => failure.hint("stop the process that uses it"),
+        // The index is made of the log, so damage to it loses nothing.
+        OpenError::Damaged { path, .. } if path.iter().any(|part| part == "index") => failure
+            .hint("nothing was changed; check the disk, then run: taximeter usage rebuild-index"),
         OpenError::Damaged { .. } => failure
             .hint("nothing was changed; restore this file from a copy, and check the disk first"),
+        OpenError::Incomplete { .. } => failure.hint("keep the index that there is"),
+        OpenError::Read(_) => failure.hint("check the disk; nothing was changed"),
         OpenError::UnknownFormat { .. } => failure
             .hint("this data was used by a newer Taximeter: install that version or a later one"),
         OpenError::Io { .. } => {

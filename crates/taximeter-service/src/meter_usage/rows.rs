@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
 use taximeter_kernel::aggregate::Usage;
+use taximeter_kernel::id::{Customer, Id};
 use taximeter_kernel::time::{Period, Timestamp};
 use taximeter_usage::{Engine, ReadError, UsageGroup, UsageQuery};
 
@@ -178,9 +179,7 @@ fn is_beyond(from: &From, order: Order, bucket: usize, values: &[String]) -> boo
 pub(crate) fn unreadable(error: ReadError) -> Error {
     match error {
         ReadError::Overflow => too_large(),
-        error @ (ReadError::Damaged { .. } | ReadError::Io { .. } | ReadError::Stopped) => {
-            Error::internal(error)
-        }
+        error => Error::internal(error),
     }
 }
 
@@ -189,24 +188,56 @@ pub(crate) fn too_large() -> Error {
     Error::invalid("The usage of this span is too large to be shown as one number.")
 }
 
-/// 32 hexadecimal digits that stand for these texts, so that a row is called the same in every read.
-pub(crate) fn name_of(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        // With their lengths, so that no two texts can run together.
-        hash.update(format!("{}:", part.len()));
-        hash.update(part);
-    }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+/// Names the rows of one question, alike in every read.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    /// Of what all rows have in common.
+    common: Sha256,
 }
 
-/// What a query asks for, as parts of a [name](name_of).
-pub(crate) fn parts_of(query: &UsageQuery) -> Vec<String> {
-    let mut parts = vec![query.series.meter.to_string(), query.series.customer.to_string()];
-    for filter in &query.filters {
-        parts.push(format!("filter {} {}", filter.dimension, filter.values.len()));
-        parts.extend(filter.values.iter().cloned());
+impl Names {
+    /// The names of what `query` gives.
+    pub(crate) fn of(query: &UsageQuery) -> Self {
+        let mut names = Self::of_all_meters(&query.series.customer);
+        names.put(query.series.meter.as_str());
+        for filter in &query.filters {
+            names.put("filter");
+            names.put_number(filter.dimension);
+            names.put_number(filter.values.len());
+            filter.values.iter().for_each(|value| names.put(value));
+        }
+        for dimension in &query.group_by {
+            names.put("by");
+            names.put_number(*dimension);
+        }
+        names
     }
-    parts.extend(query.group_by.iter().map(|dimension| format!("by {dimension}")));
-    parts
+
+    /// The names of what all meters of a customer add up to.
+    pub(crate) fn of_all_meters(customer: &Id<Customer>) -> Self {
+        let mut names = Self { common: Sha256::new() };
+        names.put(customer.as_str());
+        names
+    }
+
+    /// The name of a row: 32 hexadecimal digits.
+    pub(crate) fn name(&self, period: Period, dimensions: &[String]) -> String {
+        let mut names = self.clone();
+        names.common.update(period.start.0.to_le_bytes());
+        names.common.update(period.end.0.to_le_bytes());
+        dimensions.iter().for_each(|value| names.put(value));
+        let hash: [u8; 32] = names.common.finalize().into();
+        let half = hash.first_chunk().copied().unwrap_or_default();
+        format!("{:032x}", u128::from_be_bytes(half))
+    }
+
+    /// With its length, so that no two texts can run together.
+    fn put(&mut self, text: &str) {
+        self.put_number(text.len());
+        self.common.update(text);
+    }
+
+    fn put_number(&mut self, number: usize) {
+        self.common.update(u64::try_from(number).unwrap_or(u64::MAX).to_le_bytes());
+    }
 }

@@ -18,6 +18,42 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
     fn sync_data(&self, file: &File) -> io::Result<()>;
     /// Returns once the file's bytes, length and attributes, or a directory's names, are durable.
     fn sync_all(&self, file: &File) -> io::Result<()>;
+    /// Whether anything may be changed at all.
+    fn is_writable(&self) -> bool {
+        true
+    }
+}
+
+/// A disk on which nothing is changed.
+#[derive(Debug)]
+pub(crate) struct ReadOnly;
+
+impl ReadOnly {
+    fn refused() -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "nothing may be changed"))
+    }
+}
+
+impl Disk for ReadOnly {
+    fn allocate(&self, _: &File, _: u64) -> io::Result<()> {
+        Self::refused()
+    }
+
+    fn write_all_at(&self, _: &File, _: &[u8], _: u64) -> io::Result<()> {
+        Self::refused()
+    }
+
+    fn sync_data(&self, _: &File) -> io::Result<()> {
+        Self::refused()
+    }
+
+    fn sync_all(&self, _: &File) -> io::Result<()> {
+        Self::refused()
+    }
+
+    fn is_writable(&self) -> bool {
+        false
+    }
 }
 
 /// The operating system itself.

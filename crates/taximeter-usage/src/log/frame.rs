@@ -3,24 +3,23 @@
 //! ```text
 //! magic 4 | payload bytes 4 | first seq 8 | records 4 | kind 1 | version 1 | 0 0 | checksum 8 | payload
 //! ```
-//! Numbers are little-endian. The checksum is XXH3-64 over all that stands before it and the
-//! payload. The payload is each record behind its length; the records' places in the order follow
-//! one another from the first.
+//! Numbers are little-endian. The checksum is XXH3-64 of the payload, seeded with that of all that
+//! stands before it. The payload is chunks of records; the records' places in the order follow one
+//! another from the first.
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::codec::{Malformed, Reader, put_length};
+use crate::codec::{Malformed, Reader};
+use crate::record::Chunk;
 
 /// The most bytes of records in one frame.
 pub(crate) const FRAME_PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The bytes before the payload.
 pub(crate) const FRAME_HEADER_BYTES: usize = 32;
-/// The most bytes that a record's length takes in front of it.
-pub(crate) const RECORD_LENGTH_BYTES_MAX: usize = 5;
 
 const MAGIC: [u8; 4] = *b"TXFR";
 const CHECKED_BYTES: usize = 24;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// What a frame is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,20 +122,14 @@ impl<'a> Frame<'a> {
         Ok(Self { kind, first_seq, records, bytes, payload })
     }
 
-    /// The bytes of each record, in order.
-    pub(crate) fn records(&self) -> impl Iterator<Item = Result<&'a [u8], Malformed>> + use<'a> {
-        let mut reader = Reader::new(self.payload);
-        std::iter::from_fn(move || {
-            (!reader.is_empty()).then(|| reader.length().and_then(|length| reader.bytes(length)))
-        })
+    /// Chunks of records.
+    pub(crate) fn payload(&self) -> &'a [u8] {
+        self.payload
     }
 }
 
 fn checksum_of(header: &[u8], payload: &[u8]) -> u64 {
-    let mut hasher = Xxh3::new();
-    hasher.update(header);
-    hasher.update(payload);
-    hasher.digest()
+    xxh3_64_with_seed(payload, xxh3_64(header))
 }
 
 /// A frame being written. The buffer is used again for the next one.
@@ -154,10 +147,9 @@ impl FrameBuffer {
         self.records = 0;
     }
 
-    pub(crate) fn push(&mut self, record: &[u8]) {
-        put_length(&mut self.bytes, record.len());
-        self.bytes.extend_from_slice(record);
-        self.records = self.records.saturating_add(1);
+    pub(crate) fn push(&mut self, chunk: &Chunk) {
+        chunk.write_to(&mut self.bytes);
+        self.records = self.records.saturating_add(chunk.records());
     }
 
     pub(crate) fn records(&self) -> u32 {
@@ -187,30 +179,62 @@ impl FrameBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{ChunkEncoder, Cursor, EventRecord, View};
     use proptest::prelude::*;
+    use taximeter_kernel::aggregate::Measure;
+    use taximeter_kernel::decimal::Decimal;
+    use taximeter_kernel::id::Mode;
 
-    fn frame(records: &[&[u8]]) -> Vec<u8> {
+    fn event(timestamp: i64) -> EventRecord<'static, &'static str, &'static str> {
+        EventRecord {
+            account: "acct_a",
+            mode: Mode::Live,
+            meter: "mtr_a",
+            aggregation: [1, 0, 0, 0],
+            event_name: "calls",
+            customer: "cus_a",
+            identifier: "a",
+            timestamp,
+            received: 13,
+            measure: Measure::Number(Decimal::ONE),
+            dimensions: &[],
+            payload: &[],
+            request: None,
+            backfill: None,
+        }
+    }
+
+    /// A frame of two chunks with so many records.
+    fn frame(first: i64, second: i64) -> Vec<u8> {
         let mut buffer = FrameBuffer::default();
         buffer.clear();
-        for record in records {
-            buffer.push(record);
+        for events in [first, second] {
+            let mut chunk = ChunkEncoder::new();
+            for timestamp in 0..events {
+                chunk.push(&event(timestamp));
+            }
+            buffer.push(&chunk.finish());
         }
         buffer.finish(FrameKind::Records, 7).unwrap().to_vec()
     }
 
     #[test]
     fn a_frame_reads_back_as_it_was_written() {
-        let bytes = frame(&[b"one", b"", b"three"]);
+        let bytes = frame(3, 17);
         let frame = Frame::parse(&bytes).unwrap();
-        assert_eq!((frame.kind, frame.first_seq, frame.records), (FrameKind::Records, 7, 3));
+        assert_eq!((frame.kind, frame.first_seq, frame.records), (FrameKind::Records, 7, 20));
         assert_eq!(frame.bytes, bytes.len());
-        let records: Result<Vec<&[u8]>, Malformed> = frame.records().collect();
-        assert_eq!(records.unwrap(), [b"one".as_slice(), b"", b"three"]);
+        let mut cursor = Cursor::new(frame.payload());
+        for expected in (0..3).chain(0..17) {
+            let Some(View::Event(event)) = cursor.next().unwrap() else { panic!("{expected}") };
+            assert_eq!(event.timestamp, expected);
+        }
+        assert!(cursor.next().unwrap().is_none());
     }
 
     #[test]
     fn a_flipped_bit_anywhere_is_detected() {
-        let bytes = frame(&[b"one", b"three"]);
+        let bytes = frame(1, 2);
         for at in 0..bytes.len() {
             for bit in 0..8 {
                 let mut flipped = bytes.clone();
@@ -223,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_frame_cut_short_anywhere_is_detected() {
-        let bytes = frame(&[b"one", b"three"]);
+        let bytes = frame(1, 2);
         for length in 0..bytes.len() {
             assert!(Frame::parse(&bytes[..length]).is_err(), "{length}");
         }
@@ -231,11 +255,11 @@ mod tests {
 
     #[test]
     fn a_frame_of_a_newer_version_is_told_from_a_damaged_one() {
-        let mut bytes = frame(&[b"one"]);
-        bytes[21] = 2;
+        let mut bytes = frame(1, 0);
+        bytes[21] = 3;
         let checksum = checksum_of(&bytes[..24], &bytes[32..]);
         bytes[24..32].copy_from_slice(&checksum.to_le_bytes());
-        assert_eq!(Frame::parse(&bytes).unwrap_err(), FrameFault::UnknownFormat(2));
+        assert_eq!(Frame::parse(&bytes).unwrap_err(), FrameFault::UnknownFormat(3));
     }
 
     proptest! {

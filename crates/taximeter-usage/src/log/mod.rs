@@ -1,9 +1,12 @@
 //! The log of a shard: segment files of checksummed frames, written by one thread.
 
 pub(crate) mod disk;
-pub(crate) mod frame;
-pub(crate) mod recover;
-pub(crate) mod segment;
+mod frame;
+mod reader;
+mod recover;
+mod region;
+mod sealed;
+mod segment;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -12,8 +15,12 @@ use std::sync::Arc;
 
 use crate::error::OpenError;
 use disk::Disk;
-use frame::{FRAME_HEADER_BYTES, FrameBuffer, FrameKind};
-use recover::{Apply, Recovered, recover};
+use frame::{FRAME_HEADER_BYTES, FrameKind};
+pub(crate) use frame::{FRAME_PAYLOAD_BYTES_MAX, FrameBuffer};
+pub(crate) use reader::LogReader;
+use reader::Raw;
+pub(crate) use recover::{Apply, check};
+use recover::{Recovered, recover};
 use segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 
 /// The end of the log, where it grows.
@@ -21,6 +28,7 @@ use segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 pub(crate) struct Log {
     dir: PathBuf,
     disk: Arc<dyn Disk>,
+    reader: Arc<LogReader>,
     segment_bytes: u64,
     active: Active,
     next_seq: u64,
@@ -33,6 +41,7 @@ pub(crate) struct Log {
 struct Active {
     number: u32,
     file: File,
+    raw: Arc<Raw>,
     /// Where the next frame goes.
     end: u64,
     /// How many bytes are reserved.
@@ -40,40 +49,49 @@ struct Active {
 }
 
 impl Log {
-    /// Opens the log in `dir`, creating it where there is none, and gives every record that it
-    /// holds to `apply`.
+    /// Opens the log in the directory of `reader`, creating it where there is none, and gives every record behind
+    /// `after_seq` to `apply`.
     pub(crate) fn open(
-        dir: &Path,
+        reader: Arc<LogReader>,
         segment_bytes: u64,
         disk: Arc<dyn Disk>,
+        after_seq: u64,
         apply: &mut Apply<'_>,
     ) -> Result<Self, OpenError> {
-        let failed = |source| OpenError::Io { path: dir.to_owned(), source };
-        create_dir(dir, disk.as_ref()).map_err(failed)?;
-        let recovered = recover(dir, disk.as_ref(), apply)?;
-        let active = match recovered.segment {
-            Some(number) => Active::open(dir, number, recovered, segment_bytes, disk.as_ref()),
+        let dir = reader.dir().to_owned();
+        let failed = |source| OpenError::Io { path: dir.clone(), source };
+        create_dir(&dir, disk.as_ref()).map_err(failed)?;
+        let recovered = recover(&dir, &reader, disk.as_ref(), after_seq, apply)?;
+        let Recovered { next_seq, marked, .. } = recovered;
+        let active = match recovered.last {
+            Some((number, raw)) => {
+                Active::open(&dir, (number, raw), recovered.end, segment_bytes, disk.as_ref())
+            }
             None => {
-                let header = SegmentHeader { number: 0, first_seq: recovered.next_seq };
-                Active::create(dir, header, segment_bytes, disk.as_ref())
+                let header = SegmentHeader { number: recovered.next_number, first_seq: next_seq };
+                Active::create(&dir, header, segment_bytes, &reader, disk.as_ref())
             }
         };
-        let Recovered { next_seq, marked, .. } = recovered;
-        let dir = dir.to_owned();
-        let mut log =
-            Self { segment_bytes, active: active.map_err(failed)?, next_seq, marked, disk, dir };
+        let active = active.map_err(failed)?;
+        let mut log = Self { dir, disk, reader, segment_bytes, active, next_seq, marked };
         log.mark().map_err(|source| OpenError::Io { path: log.dir.clone(), source })?;
         Ok(log)
     }
 
-    /// Writes the records in `buffer` as the next frame and returns once they are durable. After an
-    /// error nobody knows what the disk holds: the log must not be written to again.
-    pub(crate) fn append(&mut self, buffer: &mut FrameBuffer) -> io::Result<()> {
+    /// The place in the order of the next record.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// Writes the records in `buffer` as the next frame and returns once they are durable; `true`
+    /// when a segment was sealed for that. After an error nobody knows what the disk holds: the log
+    /// must not be written to again.
+    pub(crate) fn append(&mut self, buffer: &mut FrameBuffer) -> io::Result<bool> {
         let first_seq = self.next_seq;
-        self.write(buffer, FrameKind::Records)?;
+        let sealed = self.write(buffer, FrameKind::Records)?;
         self.next_seq = first_seq.saturating_add(buffer.records().into());
         self.marked = false;
-        Ok(())
+        Ok(sealed)
     }
 
     /// Marks that all that was written so far is durable and whole.
@@ -87,7 +105,7 @@ impl Log {
         Ok(())
     }
 
-    fn write(&mut self, buffer: &mut FrameBuffer, kind: FrameKind) -> io::Result<()> {
+    fn write(&mut self, buffer: &mut FrameBuffer, kind: FrameKind) -> io::Result<bool> {
         let first_seq = self.next_seq;
         let frame = buffer
             .finish(kind, first_seq)
@@ -95,14 +113,16 @@ impl Log {
         let too_large = |_| io::Error::other("a segment outgrew its limit");
         let bytes = u32::try_from(frame.len()).map_err(too_large)?;
         let end = self.active.end.saturating_add(bytes.into());
-        if end > self.active.bytes {
+        let full = end > self.active.bytes;
+        if full {
             self.roll(u64::from(bytes))?;
         }
         let active = &mut self.active;
         self.disk.write_all_at(&active.file, frame, active.end)?;
         self.disk.sync_data(&active.file)?;
+        active.raw.publish(first_seq, active.end, bytes);
         active.end = active.end.saturating_add(bytes.into());
-        Ok(())
+        Ok(full)
     }
 
     /// Seals the active segment and begins one that has room for a frame of `frame_bytes`.
@@ -117,7 +137,7 @@ impl Log {
             .ok_or_else(|| io::Error::other("the numbers of segments are used up"))?;
         let header = SegmentHeader { number, first_seq: self.next_seq };
         let bytes = self.segment_bytes.max(frame_bytes.saturating_add(HEADERS_BYTES));
-        self.active = Active::create(&self.dir, header, bytes, self.disk.as_ref())?;
+        self.active = Active::create(&self.dir, header, bytes, &self.reader, self.disk.as_ref())?;
         Ok(())
     }
 }
@@ -127,25 +147,32 @@ const HEADERS_BYTES: u64 = 64;
 const _: () = assert!(SEGMENT_HEADER_BYTES + FRAME_HEADER_BYTES <= 64);
 
 impl Active {
-    fn create(dir: &Path, header: SegmentHeader, bytes: u64, disk: &dyn Disk) -> io::Result<Self> {
+    fn create(
+        dir: &Path,
+        header: SegmentHeader,
+        bytes: u64,
+        reader: &LogReader,
+        disk: &dyn Disk,
+    ) -> io::Result<Self> {
         let bytes = bytes.max(HEADERS_BYTES);
         let file = segment::create(dir, header, bytes, disk)?;
         let end = u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or(HEADERS_BYTES);
-        Ok(Self { number: header.number, file, end, bytes })
+        let raw = reader.add_raw(header, true);
+        Ok(Self { number: header.number, file, raw, end, bytes })
     }
 
     fn open(
         dir: &Path,
-        number: u32,
-        recovered: Recovered,
+        (number, raw): (u32, Arc<Raw>),
+        end: u64,
         bytes: u64,
         disk: &dyn Disk,
     ) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(segment::path(dir, number))?;
-        let bytes = bytes.max(recovered.end).max(file.metadata()?.len());
+        let bytes = bytes.max(end).max(file.metadata()?.len());
         disk.allocate(&file, bytes)?;
         disk.sync_all(&file)?;
-        Ok(Self { number, file, end: recovered.end, bytes })
+        Ok(Self { number, file, raw, end, bytes })
     }
 }
 

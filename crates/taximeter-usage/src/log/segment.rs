@@ -4,6 +4,8 @@
 //! magic 8 | version 4 | number 4 | first seq 8 | checksum 8 | frames | zeros
 //! ```
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,9 +19,10 @@ use crate::log::disk::Disk;
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 32;
 
 const MAGIC: [u8; 8] = *b"TXMTRLOG";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const CHECKED_BYTES: usize = 24;
 const SUFFIX: &str = ".log";
+const SEALED_SUFFIX: &str = ".zlog";
 const UNFINISHED_SUFFIX: &str = ".new";
 
 /// What a segment says of itself.
@@ -72,24 +75,47 @@ impl SegmentHeader {
 
 /// The file of segment `number`.
 pub(crate) fn path(dir: &Path, number: u32) -> PathBuf {
-    dir.join(format!("{number:010}{SUFFIX}"))
+    dir.join(file_name(number))
 }
 
-/// The numbers of the segments in `dir`, ascending. Removes what a crash left half created.
-pub(crate) fn list(dir: &Path) -> io::Result<Vec<u32>> {
-    let mut numbers = Vec::new();
+pub(crate) fn file_name(number: u32) -> String {
+    format!("{number:010}{SUFFIX}")
+}
+
+/// How a segment is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As it was written.
+    Raw,
+    /// Compressed.
+    Sealed,
+}
+
+/// The segments in `dir`, ascending. Removes what a crash left half created, and what was compressed
+/// already.
+pub(crate) fn list(dir: &Path) -> io::Result<Vec<(u32, Form)>> {
+    let mut found: BTreeMap<u32, Form> = BTreeMap::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         if name.ends_with(UNFINISHED_SUFFIX) {
             fs::remove_file(entry.path())?;
+        } else if let Some(Ok(number)) = name.strip_suffix(SEALED_SUFFIX).map(str::parse) {
+            // It has its name only since it is whole and durable.
+            if found.insert(number, Form::Sealed) == Some(Form::Raw) {
+                fs::remove_file(path(dir, number))?;
+            }
         } else if let Some(Ok(number)) = name.strip_suffix(SUFFIX).map(str::parse) {
-            numbers.push(number);
+            match found.entry(number) {
+                Entry::Occupied(_) => fs::remove_file(entry.path())?,
+                Entry::Vacant(vacant) => {
+                    vacant.insert(Form::Raw);
+                }
+            }
         }
     }
-    numbers.sort_unstable();
-    Ok(numbers)
+    Ok(found.into_iter().collect())
 }
 
 /// Creates a segment of `bytes` zeros behind its header. It has its name only once it is whole, so
@@ -142,7 +168,7 @@ mod tests {
         fs::write(dir.path().join("0000000010.log"), b"").unwrap();
         fs::write(dir.path().join("0000000009.log"), b"").unwrap();
         fs::write(dir.path().join("notes.txt"), b"not ours").unwrap();
-        assert_eq!(list(dir.path()).unwrap(), [9, 10]);
+        assert_eq!(list(dir.path()).unwrap(), [(9, Form::Raw), (10, Form::Raw)]);
         assert!(!dir.path().join("0000000000.new").exists());
     }
 }

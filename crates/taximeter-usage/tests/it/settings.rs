@@ -24,11 +24,22 @@ pub(crate) struct Setting {
 /// Every setting that the suite runs in.
 pub(crate) const SETTINGS: &[Setting] = &[
     Setting { name: "small", options: small, chores: &[] },
+    Setting { name: "flushed", options: small, chores: &[flush] },
     Setting { name: "roomy", options: roomy, chores: &[] },
 ];
 
 /// What the model test has the engine do between other steps.
-pub(crate) const CHORES: &[Chore] = &[];
+pub(crate) const CHORES: &[Chore] = &[flush, tidy];
+
+/// Writes what is in memory to the index.
+fn flush(engine: &Engine) {
+    engine.flush().unwrap();
+}
+
+/// Merges runs, and compresses what is sealed.
+fn tidy(engine: &Engine) {
+    engine.tidy().unwrap();
+}
 
 /// Everything as small as it can be, so that whatever the engine does now and then, it does often.
 pub(crate) fn small() -> Options {
@@ -36,6 +47,7 @@ pub(crate) fn small() -> Options {
         segment_bytes: 4_096,
         queue_events_max: 1_000,
         queue_bytes_max: 1_000_000,
+        memtable_events_max: 7,
         ..Options::default()
     }
 }
