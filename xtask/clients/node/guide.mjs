@@ -25,7 +25,7 @@ export async function guide(suite, w) {
     assert.equal(w.meter.livemode, false);
     assert.deepEqual(w.meter.default_aggregation, { formula: "sum" });
     assert.deepEqual(w.meter.customer_mapping, { event_payload_key: "stripe_customer_id", type: "by_id" });
-    assert.deepEqual(w.meter.value_settings, { event_payload_key: "value" });
+    assert.equal(w.meter.value_settings.event_payload_key, "value");
     assert.deepEqual(w.meter.status_transitions, { deactivated_at: null });
   });
 

@@ -1,8 +1,10 @@
 // The node suite: npm `stripe` walks the pay-as-you-go guide, then pages, expands, searches and is refused.
 
 import { Server, Suite, client } from "./harness.mjs";
+import { corrections } from "./corrections.mjs";
 import { guide } from "./guide.mjs";
 import { machinery } from "./machinery.mjs";
+import { stream } from "./stream.mjs";
 
 const suite = new Suite();
 const server = new Server();
@@ -16,6 +18,8 @@ try {
     const world = { server, stripe: client(server) };
     await guide(suite, world);
     await machinery(suite, world);
+    await stream(suite, world);
+    await corrections(suite, world);
     await suite.check("the server stops cleanly on SIGTERM", () => server.stop());
   }
 } finally {

@@ -16,6 +16,10 @@ class Clients:
         self._server = server
         self._bodies = bodies
 
+    def of_stream(self, token: str) -> stripe.StripeClient:
+        """A client that sends to the stream: its key is a session's token."""
+        return self.new(token)
+
     def new(self, key: str = SECRET_KEY, version: str | None = None) -> stripe.StripeClient:
         # `requests` hooks see every answer without a change to the SDK.
         session = requests.Session()
@@ -23,7 +27,7 @@ class Clients:
         session.hooks["response"].append(self._keep)
         return stripe.StripeClient(
             key,
-            base_addresses={"api": self._server.url},
+            base_addresses={"api": self._server.url, "meter_events": self._server.url},
             http_client=stripe.RequestsClient(session=session),
             stripe_version=version,
         )
