@@ -167,9 +167,6 @@ fn told(fed: &Fed, memory: Memory, options: &Options) {
 pub(crate) fn memory_line(memory: Memory, setting: u64) -> String {
     let setting = setting / 1_024 / 1_024;
     let mib = |kib: u64| grouped(kib / 1_024);
-    if setting == 0 {
-        return format!("memory: {} MiB at most; the engine has no setting", mib(memory.peak_kib));
-    }
     let within = if memory.peak_kib / 1_024 <= setting { "within" } else { "NOT within" };
     format!(
         "=> memory: {} MiB at the end ({} MiB without pages of files), {} MiB at most: {within} the \
@@ -181,28 +178,20 @@ pub(crate) fn memory_line(memory: Memory, setting: u64) -> String {
     )
 }
 
-/// What the engine does not offer yet; its own methods count before these.
-trait Settle {
-    fn flush(&self) -> Result<(), String> {
-        Err("this engine has no index".to_owned())
-    }
-    fn tidy(&self) -> Result<(), String> {
-        Err("this engine has no index".to_owned())
-    }
-}
-
-impl Settle for Engine {}
-
 /// Waits until everything is in the index, merged and compressed, and says how long it took.
 pub(crate) fn settle(engine: &Engine) -> Result<String, String> {
     let started = Instant::now();
     engine.flush().map_err(|error| error.to_string())?;
     let flushed = started.elapsed();
     engine.tidy().map_err(|error| error.to_string())?;
+    let stats = engine.stats().map_err(|error| error.to_string())?;
     Ok(format!(
-        "  flush {} ms, then merging and compressing to the end {} ms",
+        "  flush {} ms, then merging and compressing to the end {} ms; an index of {} runs, {} MiB of \
+         it in memory",
         grouped(u64::try_from(flushed.as_millis()).unwrap_or(0)),
         grouped(u64::try_from((started.elapsed() - flushed).as_millis()).unwrap_or(0)),
+        stats.runs,
+        stats.index_memory_bytes / 1_024 / 1_024,
     ))
 }
 

@@ -44,9 +44,6 @@ const BYTES: Asked = Asked {
 /// Measures what the words ask for, below `directory`.
 pub(crate) fn run(directory: &Path, words: &[&str]) -> Result<(), String> {
     let options = Options::parse(words)?;
-    if options.memory_mib.is_some() {
-        return Err("--memory: this engine has no bound on its memory".to_owned());
-    }
     let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
     std::fs::create_dir_all(directory).map_err(failed)?;
     let started = Instant::now();
@@ -101,13 +98,17 @@ fn memory(directory: &Path, options: &Options) -> Result<(), String> {
 }
 
 /// The engine's settings: its own unless others are asked for.
-fn settings(_options: &Options) -> taximeter_usage::Options {
-    taximeter_usage::Options::default()
+fn settings(options: &Options) -> taximeter_usage::Options {
+    let mut settings = taximeter_usage::Options::default();
+    if let Some(mib) = options.memory_mib {
+        settings.memory_bytes = mib * 1_024 * 1_024;
+    }
+    settings
 }
 
 /// The engine's bound on its memory.
-fn memory_bytes(_options: &Options) -> u64 {
-    0
+fn memory_bytes(options: &Options) -> u64 {
+    u64::try_from(settings(options).memory_bytes).unwrap_or(u64::MAX)
 }
 
 /// A directory that is removed with its content when this is dropped.
