@@ -8,7 +8,7 @@ use taximeter_usage::{Series, UsageQuery};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::meter_usage::{
-    BUCKETS_MAX, Dimensions, Filters, From, MINUTE_S, Order, Question, Row, name_of, parts_of,
+    BUCKETS_MAX, Dimensions, Filters, From, MINUTE_S, Names, Order, Question, Row,
 };
 use crate::meters::{self, Meter};
 use crate::number::json_number;
@@ -80,7 +80,7 @@ pub async fn summaries(ctx: &mut Ctx, id: &str, input: Summaries) -> Result<List
         boundaries: &boundaries,
         show_empty: input.value_grouping_window.is_none(),
     };
-    let ids = Ids { parts: parts_of(&question.query) };
+    let ids = Ids { names: Names::of(&question.query) };
     let slice = rows(ctx, &question, &ids, &page)?;
     Ok(List {
         url: format!("/v1/billing/meters/{}/event_summaries", meter.id),
@@ -114,15 +114,13 @@ fn rows(
 /// The ids of a query's rows. Each is made of when its row begins and of what it is the total of, so
 /// it is the same in every read, and a page is found by it without reading those before.
 struct Ids {
-    parts: Vec<String>,
+    names: Names,
 }
 
 impl Ids {
     fn of(&self, period: Period, dimensions: &[String]) -> String {
-        let (start, end) = (period.start.0.to_string(), period.end.0.to_string());
-        let parts = self.parts.iter().map(String::as_str).chain([start.as_str(), end.as_str()]);
-        let parts: Vec<&str> = parts.chain(dimensions.iter().map(String::as_str)).collect();
-        format!("{}_{:x}{}", MeterEventSummary::PREFIX, period.start.0, name_of(&parts))
+        let name = self.names.name(period, dimensions);
+        format!("{}_{:x}{name}", MeterEventSummary::PREFIX, period.start.0)
     }
 
     /// Where the row of an id is, if the id is of a row that this query can have.

@@ -7,7 +7,7 @@ mod wire;
 
 pub(crate) use dimensions::Dimensions;
 pub use dimensions::{FILTER_VALUES_MAX, Filters};
-pub(crate) use rows::{From, Order, Question, Row, name_of, parts_of, too_large, unreadable};
+pub(crate) use rows::{From, Names, Order, Question, Row, too_large, unreadable};
 use serde_json::Value;
 use taximeter_kernel::aggregate::Usage;
 use taximeter_kernel::calendar::buckets::{Bucket, CutError, Zone, cut};
@@ -151,9 +151,9 @@ async fn of_meters(
         let dimensions = Dimensions::of(&meter, filters, group_by, at)?;
         let question =
             Question { query: query(ctx, &meter, customer, &dimensions), boundaries, show_empty };
-        let parts = parts_of(&question.query);
+        let names = Names::of(&question.query);
         for row in all_rows(ctx, &question, rows.len())? {
-            let name = named(&parts, &row);
+            let name = names.name(row.period, &row.dimensions);
             let dimensions = dimensions.wire(&meter, &row.dimensions);
             rows.push(Told { row, name, meter: Some(meter.id.to_string()), dimensions });
         }
@@ -218,9 +218,9 @@ async fn of_all_meters(
         let period = Period { start: *start, end: *end };
         *first = Some(Row { bucket: 0, period, dimensions: Vec::new(), usage: Usage::NONE });
     }
-    let parts = ["all".to_owned(), customer.to_string()];
+    let names = Names::of_all_meters(customer);
     let told = sums.into_iter().flatten().map(|row| {
-        let name = named(&parts, &row);
+        let name = names.name(row.period, &row.dimensions);
         Told { row, name, meter: None, dimensions: Value::Null }
     });
     Ok(told.collect())
@@ -234,11 +234,4 @@ fn added(mut sum: Row, more: &Row) -> Result<Row> {
         approximate: sum.usage.approximate || more.usage.approximate,
     };
     Ok(sum)
-}
-
-fn named(parts: &[String], row: &Row) -> String {
-    let (start, end) = (row.period.start.0.to_string(), row.period.end.0.to_string());
-    let parts = parts.iter().map(String::as_str).chain([start.as_str(), end.as_str()]);
-    let parts: Vec<&str> = parts.chain(row.dimensions.iter().map(String::as_str)).collect();
-    name_of(&parts)
 }
