@@ -1,7 +1,9 @@
 //! Deciding what becomes of the events of a group, before anything is written.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::batch::{Batch, Meta};
 use crate::error::ReadError;
@@ -15,7 +17,7 @@ use crate::totals::keys::put_customer;
 use crate::totals::layers::Needs;
 
 /// The most dimension values that are remembered of series seen lately.
-const KNOWN_VALUES_MAX: usize = 100_000;
+const KNOWN_VALUES_MAX: usize = 2_000_000;
 
 /// What is to become of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +31,13 @@ pub(crate) enum Verdict {
     TooManySeries,
 }
 
-/// The dimension values of series seen lately, so that they are read once.
+/// Which dimension values the series seen lately have, by hashes, so that they are read once.
 #[derive(Debug, Default)]
 pub(crate) struct KnownValues {
-    by_series: BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>,
-    values: usize,
+    /// How many a series has.
+    counts: HashMap<u64, usize>,
+    /// Of a series together with its values.
+    values: HashSet<u64>,
 }
 
 /// Decides a group.
@@ -185,7 +189,7 @@ impl Decider<'_> {
 impl KnownValues {
     /// Forgets when it is too much. Not within a group, whose values are nowhere else yet.
     pub(crate) fn trim(&mut self) {
-        if self.values > KNOWN_VALUES_MAX {
+        if self.values.len().saturating_add(self.counts.len()) > KNOWN_VALUES_MAX {
             *self = Self::default();
         }
     }
@@ -198,7 +202,13 @@ impl KnownValues {
         dimensions: &[u8],
         max: usize,
     ) -> Result<bool, ReadError> {
-        if !self.by_series.contains_key(series) {
+        let of_series = xxh3_64(series);
+        let together = |values: &[u8]| xxh3_64_with_seed(values, of_series);
+        let new = together(dimensions);
+        if self.values.contains(&new) {
+            return Ok(true);
+        }
+        if !self.counts.contains_key(&of_series) {
             let needs = Needs {
                 series: series.to_vec(),
                 cells: None,
@@ -206,18 +216,18 @@ impl KnownValues {
                 postings: Vec::new(),
             };
             let values = state.read(&needs, |layers| layers.values(series))?;
-            self.values = self.values.saturating_add(values.len()).saturating_add(1);
-            self.by_series.insert(series.to_vec(), values);
+            self.counts.insert(of_series, values.len());
+            self.values.extend(values.iter().map(|values| together(values)));
+            if self.values.contains(&new) {
+                return Ok(true);
+            }
         }
-        let Some(values) = self.by_series.get_mut(series) else { return Ok(true) };
-        if values.contains(dimensions) {
-            return Ok(true);
-        }
-        if values.len() >= max {
+        let Some(count) = self.counts.get_mut(&of_series) else { return Ok(true) };
+        if *count >= max {
             return Ok(false);
         }
-        values.insert(dimensions.to_vec());
-        self.values = self.values.saturating_add(1);
+        *count = count.saturating_add(1);
+        self.values.insert(new);
         Ok(true)
     }
 }

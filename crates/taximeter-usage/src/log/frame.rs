@@ -185,7 +185,7 @@ mod tests {
     use taximeter_kernel::decimal::Decimal;
     use taximeter_kernel::id::Mode;
 
-    fn event(timestamp: i64) -> EventRecord<'static, &'static str, &'static str> {
+    fn event(timestamp: i64) -> EventRecord<'static, &'static str, &'static str, &'static str> {
         EventRecord {
             account: "acct_a",
             mode: Mode::Live,

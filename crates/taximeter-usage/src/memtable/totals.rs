@@ -27,6 +27,12 @@ struct Row {
     end: usize,
     /// The other rows of the series with dimension values; only where this one is of all.
     by_values: Vec<RowNo>,
+    /// Of what the customer's series begin with; only where this one is of all.
+    customer_hash: u64,
+    /// The row of all before it of the same customer.
+    customer_before: RowNo,
+    /// The cell asked for last, since most events are of now.
+    latest: (Hour, CellNo),
 }
 
 #[derive(Debug)]
@@ -75,8 +81,8 @@ pub(crate) struct Totals {
     slots: Vec<Slot>,
     /// Postings: the place of the one before in its chain (4), their length (1), their bytes.
     postings: Vec<u8>,
-    /// The rows of all dimension values together, by customer.
-    customers: BTreeMap<Box<[u8]>, Vec<RowNo>>,
+    /// The latest row of all dimension values together of each customer.
+    customers: HashTable<RowNo>,
     /// Events whose standing changed, and how.
     marks: BTreeMap<u64, Vec<(u64, Standing)>>,
 }
@@ -94,7 +100,6 @@ impl Totals {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        const CUSTOMER_BYTES: usize = 128;
         let rows = self.rows.len().saturating_mul(size_of::<Row>());
         let slots = self.slots.len().saturating_mul(size_of::<Slot>());
         let tables = self.rows.len().saturating_add(self.slots.len());
@@ -102,7 +107,6 @@ impl Totals {
             .saturating_add(tables.saturating_mul(10))
             .saturating_add(self.keys.len())
             .saturating_add(self.postings.len())
-            .saturating_add(self.customers.len().saturating_mul(CUSTOMER_BYTES))
             .saturating_add(self.marks.len().saturating_mul(64))
     }
 
@@ -233,9 +237,10 @@ impl Totals {
     /// Gives the postings of a customer to `each`: meter, hour, postings in order.
     pub(crate) fn customer_postings(&self, customer: &[u8], each: &mut EachMeterHour<'_>) {
         let every = Hour::MIN..=Hour::MAX;
-        for row in self.customers.get(customer).map_or(&[][..], Vec::as_slice) {
-            let series = self.row_at(*row).and_then(|row| self.keys.get(row.start..row.series_end));
-            let Some(series) = series else { continue };
+        let mut next = self.find_customer(xxh3_64(customer), customer);
+        while let Some(row) = next.and_then(|no| self.row_at(no)) {
+            next = Some(row.customer_before).filter(|before| *before != NONE);
+            let series = self.keys.get(row.start..row.series_end).unwrap_or_default();
             let meter = series.get(customer.len()..).and_then(<[u8]>::split_last);
             let meter = meter.map_or(&[][..], |(_, meter)| meter);
             self.postings(series, &every, &mut |hour, _, postings| each(meter, hour, postings));
@@ -374,26 +379,60 @@ impl Totals {
         self.keys.extend_from_slice(dimensions);
         let end = self.keys.len();
         let no = u32::try_from(self.rows.len()).unwrap_or(NONE);
-        self.rows.push(Row { hash, start, series_end, end, by_values: Vec::new() });
+        self.rows.push(Row {
+            hash,
+            start,
+            series_end,
+            end,
+            by_values: Vec::new(),
+            customer_hash: 0,
+            customer_before: NONE,
+            latest: (0, NONE),
+        });
         if dimensions == ALL {
-            let customer = customer_of(series);
-            match self.customers.get_mut(customer) {
-                Some(rows) => rows.push(no),
-                None => {
-                    self.customers.insert(customer.into(), vec![no]);
-                }
-            }
+            self.enter_customer(no, customer_of(series));
         }
         let rows = &self.rows;
         self.row_table.insert_unique(hash, no, |no| rows.get(wide(*no)).map_or(0, |row| row.hash));
         no
     }
 
+    /// Makes a row of all the latest of its customer.
+    fn enter_customer(&mut self, no: RowNo, customer: &[u8]) {
+        let hash = xxh3_64(customer);
+        let before = self.find_customer(hash, customer);
+        if let Some(row) = self.rows.get_mut(wide(no)) {
+            row.customer_hash = hash;
+            row.customer_before = before.unwrap_or(NONE);
+        }
+        let rows = &self.rows;
+        let is_before = |head: &RowNo| Some(*head) == before;
+        match self.customers.find_mut(hash, is_before) {
+            Some(head) => *head = no,
+            None => {
+                self.customers.insert_unique(hash, no, |no| {
+                    rows.get(wide(*no)).map_or(0, |row| row.customer_hash)
+                });
+            }
+        }
+    }
+
+    fn find_customer(&self, hash: u64, customer: &[u8]) -> Option<RowNo> {
+        let is_it = |no: &RowNo| {
+            self.row_at(*no).is_some_and(|row| {
+                let series = self.keys.get(row.start..row.series_end).unwrap_or_default();
+                row.customer_hash == hash && customer_of(series) == customer
+            })
+        };
+        self.customers.find(hash, is_it).copied()
+    }
+
     fn find_row(&self, series: &[u8], dimensions: &[u8]) -> Option<RowNo> {
         let hash = hash_of(series, dimensions);
         let is_it = |no: &RowNo| {
             self.row_at(*no).is_some_and(|row| {
-                self.keys.get(row.start..row.series_end) == Some(series)
+                row.hash == hash
+                    && self.keys.get(row.start..row.series_end) == Some(series)
                     && self.keys.get(row.series_end..row.end) == Some(dimensions)
             })
         };
@@ -401,6 +440,18 @@ impl Totals {
     }
 
     fn cell(&mut self, row: RowNo, hour: Hour, aggregation: Aggregation) -> CellNo {
+        let latest = self.row_at(row).map(|row| row.latest);
+        if let Some((_, cell)) = latest.filter(|(of, cell)| *of == hour && *cell != NONE) {
+            return cell;
+        }
+        let cell = self.find_or_make_cell(row, hour, aggregation);
+        if let Some(row) = self.rows.get_mut(wide(row)) {
+            row.latest = (hour, cell);
+        }
+        cell
+    }
+
+    fn find_or_make_cell(&mut self, row: RowNo, hour: Hour, aggregation: Aggregation) -> CellNo {
         if let Some(cell) = self.find_cell(row, hour) {
             return cell;
         }

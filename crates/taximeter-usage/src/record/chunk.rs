@@ -1,8 +1,10 @@
 //! A chunk as a whole, and finding its groups without reading their records.
 
+use std::borrow::Cow;
 use std::iter;
 
-use super::{ChunkEncoder, Cursor, GROUP_RECORDS, Record};
+use super::text::{Text, TextBuffer};
+use super::{ChunkEncoder, Cursor, EventRecord, EventView, GROUP_RECORDS, Record, View};
 use crate::codec::{Malformed, Reader, put_length, put_u64};
 
 /// A finished chunk.
@@ -57,11 +59,44 @@ impl Chunk {
         for number in 0.. {
             let Some(view) = cursor.next()? else { break };
             if keep(number) {
-                Record::of(0, &view)?.push_to(&mut kept);
+                match &view {
+                    View::Event(event) => push_again(&mut kept, event),
+                    View::Standing { .. } | View::Amended { .. } => {
+                        Record::of(0, &view)?.push_to(&mut kept);
+                    }
+                }
             }
         }
         Ok(kept.finish())
     }
+}
+
+/// Writes an event that was read, without copying its texts.
+fn push_again(chunk: &mut ChunkEncoder, event: &EventView<'_>) {
+    let mut buffer = TextBuffer::default();
+    let payload: Vec<(&str, Cow<'_, str>)> = event
+        .payload()
+        .map(|(key, value)| match value {
+            Text::Plain(value) => (key, Cow::Borrowed(value)),
+            value => (key, Cow::Owned(value.to_string())),
+        })
+        .collect();
+    chunk.push(&EventRecord {
+        account: event.account,
+        mode: event.mode,
+        meter: event.meter,
+        aggregation: event.aggregation,
+        event_name: event.event_name,
+        customer: event.customer,
+        identifier: event.identifier.as_str(&mut buffer),
+        timestamp: event.timestamp,
+        received: event.received,
+        measure: event.measure,
+        dimensions: event.dimensions,
+        payload: &payload,
+        request: event.request,
+        backfill: event.backfill,
+    });
 }
 
 /// What a chunk takes up when each of its numbers takes as much as it can.

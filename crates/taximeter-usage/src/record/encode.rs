@@ -45,16 +45,19 @@ impl ChunkEncoder {
         chunk_bytes_max(self.shapes.bytes(), self.bytes.len(), self.starts.len())
     }
 
-    pub(crate) fn push<D: AsRef<str>, S: AsRef<str>>(&mut self, event: &EventRecord<'_, D, S>) {
+    pub(crate) fn push<D: AsRef<str>, K: AsRef<str>, S: AsRef<str>>(
+        &mut self,
+        event: &EventRecord<'_, D, K, S>,
+    ) {
         self.put_event(&Kind::<&str>::Event, event);
     }
 
     /// Adds that the event at `event_seq`, which is `event`, counts no longer or counts again.
-    pub(crate) fn push_standing<D: AsRef<str>, S: AsRef<str>>(
+    pub(crate) fn push_standing<D: AsRef<str>, K: AsRef<str>, S: AsRef<str>>(
         &mut self,
         standing: Standing,
         event_seq: u64,
-        event: &EventRecord<'_, D, S>,
+        event: &EventRecord<'_, D, K, S>,
     ) {
         let kind = match standing {
             Standing::Counts => flags::RESTORE,
@@ -64,11 +67,11 @@ impl ChunkEncoder {
     }
 
     /// Adds that `event` takes the place of the version at `event_seq`.
-    pub(crate) fn push_amended<D: AsRef<str>, S: AsRef<str>>(
+    pub(crate) fn push_amended<D: AsRef<str>, K: AsRef<str>, S: AsRef<str>>(
         &mut self,
         event_seq: u64,
         was: &Was<String>,
-        event: &EventRecord<'_, D, S>,
+        event: &EventRecord<'_, D, K, S>,
     ) {
         self.put_event(&Kind::Amended(event_seq, was), event);
     }
@@ -90,10 +93,10 @@ impl ChunkEncoder {
         self.records = self.records.saturating_add(1);
     }
 
-    fn put_event<W: AsRef<str>, D: AsRef<str>, S: AsRef<str>>(
+    fn put_event<W: AsRef<str>, D: AsRef<str>, K: AsRef<str>, S: AsRef<str>>(
         &mut self,
         kind: &Kind<'_, W>,
-        event: &EventRecord<'_, D, S>,
+        event: &EventRecord<'_, D, K, S>,
     ) {
         self.begin();
         let uuid = uuid::parse(event.identifier.as_bytes());
@@ -191,7 +194,7 @@ const fn set(flag: u8, is_set: bool) -> u8 {
 }
 
 /// The flags of the second byte.
-fn more<D, S>(event: &EventRecord<'_, D, S>) -> u8 {
+fn more<D, K, S>(event: &EventRecord<'_, D, K, S>) -> u8 {
     measure_flags(event.measure)
         | set(flags::REQUEST, event.request.is_some())
         | set(flags::BACKFILL, event.backfill.is_some())
@@ -199,10 +202,10 @@ fn more<D, S>(event: &EventRecord<'_, D, S>) -> u8 {
 
 impl Previous {
     /// The flags of what is repeated.
-    fn same<D: AsRef<str>, S: AsRef<str>>(
+    fn same<D: AsRef<str>, K: AsRef<str>, S: AsRef<str>>(
         &self,
         bytes: &[u8],
-        event: &EventRecord<'_, D, S>,
+        event: &EventRecord<'_, D, K, S>,
     ) -> u8 {
         let same_dimensions = self.dimension_count == event.dimensions.len()
             && are(bytes, &self.dimensions, event.dimensions.iter().map(AsRef::as_ref));
@@ -238,7 +241,10 @@ fn put_measure(out: &mut Vec<u8>, measure: Measure) {
     }
 }
 
-fn put_values<D: AsRef<str>, S: AsRef<str>>(out: &mut Vec<u8>, event: &EventRecord<'_, D, S>) {
+fn put_values<D: AsRef<str>, K: AsRef<str>, S: AsRef<str>>(
+    out: &mut Vec<u8>,
+    event: &EventRecord<'_, D, K, S>,
+) {
     let mut buffer = TextBuffer::default();
     let number = match event.measure {
         Measure::Number(number) if !event.payload.is_empty() => decimal(number, &mut buffer),

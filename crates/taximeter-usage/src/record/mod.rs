@@ -34,9 +34,9 @@ use crate::event::{RequestKey, Standing};
 /// How many records a group has; the last one of a chunk may have fewer.
 pub(crate) const GROUP_RECORDS: u32 = 16;
 
-/// An event to be written. `D` and `S` are whatever texts its lists hold.
+/// An event to be written. `D`, `K` and `S` are whatever texts its lists hold.
 #[derive(Debug)]
-pub(crate) struct EventRecord<'a, D, S> {
+pub(crate) struct EventRecord<'a, D, K, S> {
     pub(crate) account: &'a str,
     pub(crate) mode: Mode,
     pub(crate) meter: &'a str,
@@ -52,7 +52,7 @@ pub(crate) struct EventRecord<'a, D, S> {
     /// The values of the meter's dimensions, in the meter's order.
     pub(crate) dimensions: &'a [D],
     /// Keys and values as sent, in the order sent.
-    pub(crate) payload: &'a [(S, S)],
+    pub(crate) payload: &'a [(K, S)],
     pub(crate) request: Option<RequestKey>,
     /// The backfill that it came in with.
     pub(crate) backfill: Option<&'a str>,

@@ -40,9 +40,9 @@ struct Written {
 
 impl ShapeTable {
     /// The number of the event's shape; it is probably `likely`.
-    pub(super) fn of_event<D, S: AsRef<str>>(
+    pub(super) fn of_event<D, K: AsRef<str>, S>(
         &mut self,
-        event: &EventRecord<'_, D, S>,
+        event: &EventRecord<'_, D, K, S>,
         likely: usize,
     ) -> usize {
         let found = self.find(likely, |bytes, shape| shape.is_of(bytes, event));
@@ -75,9 +75,9 @@ impl ShapeTable {
 }
 
 impl Written {
-    fn put<'s, D, S: AsRef<str>>(
+    fn put<'s, D, K, S>(
         out: &mut Vec<u8>,
-        event: &EventRecord<'_, D, S>,
+        event: &EventRecord<'_, D, K, S>,
         keys: impl Iterator<Item = &'s str>,
     ) -> Self {
         out.reserve(SHAPE_BYTES_USUAL);
@@ -102,7 +102,7 @@ impl Written {
         }
     }
 
-    fn is_of<D, S: AsRef<str>>(&self, bytes: &[u8], event: &EventRecord<'_, D, S>) -> bool {
+    fn is_of<D, K: AsRef<str>, S>(&self, bytes: &[u8], event: &EventRecord<'_, D, K, S>) -> bool {
         self.key_count == event.payload.len()
             && self.dimensions == event.dimensions.len()
             && self.mode == event.mode

@@ -62,7 +62,7 @@ impl Record {
 }
 
 /// The event as it is written.
-pub(crate) fn record_of(event: &Event) -> EventRecord<'_, String, String> {
+pub(crate) fn record_of(event: &Event) -> EventRecord<'_, String, String, String> {
     EventRecord {
         account: event.scope.account.as_str(),
         mode: event.scope.mode,
