@@ -172,6 +172,7 @@ impl Event {
         json!({
             "id": thin_id(self.id.as_str()),
             "object": "v2.core.event",
+            "context": null,
             "created": self.created.to_rfc3339(),
             "livemode": self.livemode,
             "related_object": related,

@@ -242,11 +242,153 @@ fn days_before(year: i64, month: i64, day: i64) -> Option<i64> {
     let (length, before) = (*LENGTHS.get(index)?, *BEFORE.get(index)?);
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = length + i64::from(leap && month == 2);
-    if year < 1970 || day < 1 || day > length {
+    // The last days of 9999 are beyond what is read at length.
+    if !(1970..9999).contains(&year) || day < 1 || day > length {
         return None;
     }
     // Leap days before this year, less those before 1970.
     let past = year - 1;
     let leap_days = past / 4 - past / 100 + past / 400 - 477;
     Some((year - 1970) * 365 + leap_days + before + i64::from(leap && month > 2) + day - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the body says, if it is read here: name, identifier, timestamp, payload of each event.
+    fn read(body: &str, instants: Instants) -> Option<Vec<String>> {
+        let events = Events::scan(body.as_bytes(), instants)?;
+        let shown = events.list.iter().map(|event| {
+            let at = event.timestamp.map(|at| at.0);
+            let payload = events.payload(event);
+            format!("{} {:?} {at:?} {payload:?}", event.event_name, event.identifier)
+        });
+        Some(shown.collect())
+    }
+
+    #[test]
+    fn what_clients_usually_send_is_read() {
+        let body = r#" { "events": [
+            {"event_name":"e","payload":{"c":"cus_7","v":"1.5","":""}},
+            {"event_name":"e","payload":{}}]} "#;
+        assert_eq!(read(body, Instants::Rfc3339), None, "a key may not be empty");
+        let body = r#" { "events": [
+            {"event_name":"e","identifier":"i","timestamp":"2024-06-01T12:10:00.000Z",
+             "payload":{"c":"cus_7","v":"1.5","n":""}},
+            {"payload":{},"event_name":"\u00e9\n\"ß"}]} "#;
+        let expected = [
+            "e Some(\"i\") Some(1717243800) [(\"c\", \"cus_7\"), (\"v\", \"1.5\"), (\"n\", \"\")]",
+            "é\n\"ß None None []",
+        ];
+        assert_eq!(read(body, Instants::Rfc3339).unwrap(), expected);
+        let body = r#"{"events":[{"event_name":"e","timestamp":1717243800,"payload":{}}]}"#;
+        assert_eq!(read(body, Instants::Seconds).unwrap(), ["e None Some(1717243800) []"]);
+        assert_eq!(read(r#"{"events":[]}"#, Instants::Seconds).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn the_unusual_is_left_to_the_long_way() {
+        let long = "a".repeat(101);
+        let many: Vec<String> = (0..51).map(|n| format!("\"k{n}\":\"\"")).collect();
+        for (event, instants) in [
+            (r#"{"event_name":"e"}"#, Instants::Rfc3339),
+            (r#"{"payload":{}}"#, Instants::Rfc3339),
+            (r#"{"event_name":"","payload":{}}"#, Instants::Rfc3339),
+            (r#"{"event_name":"e","payload":{},}"#, Instants::Rfc3339),
+            (r#"{"event_name":"e","payload":{},"payload":{}}"#, Instants::Rfc3339),
+            (r#"{"event_name":"e","payload":{"v":7}}"#, Instants::Rfc3339),
+            (r#"{"event_name":"e","payload":{"v":"7","v":"8"}}"#, Instants::Rfc3339),
+            (r#"{"event_name":"e","payload":{"v":"\u0000"}}"#, Instants::Rfc3339),
+            (r#"{"event_name":"e","payload":{"v":"\ud800"}}"#, Instants::Rfc3339),
+            ("{\"event_name\":\"e\",\"payload\":{\"v\":\"\t\"}}", Instants::Rfc3339),
+            (r#"{"event_name":"e","payload":{},"identifier":null}"#, Instants::Rfc3339),
+            (r#"{"event_name":"e","payload":{},"timestamp":1717243800}"#, Instants::Rfc3339),
+            (
+                r#"{"event_name":"e","payload":{},"timestamp":"2024-06-31T12:10:00Z"}"#,
+                Instants::Rfc3339,
+            ),
+            (r#"{"event_name":"e","payload":{},"timestamp":"1717243800"}"#, Instants::Seconds),
+            (r#"{"event_name":"e","payload":{},"timestamp":01}"#, Instants::Seconds),
+            (r#"{"event_name":"e","payload":{},"timestamp":-1}"#, Instants::Seconds),
+            (r#"{"event_name":"e","payload":{},"timestamp":1.5}"#, Instants::Seconds),
+            (r#"{"event_name":"e","payload":{},"timestamp":253402300800}"#, Instants::Seconds),
+            (&format!(r#"{{"event_name":"{long}","payload":{{}}}}"#), Instants::Rfc3339),
+            (
+                &format!(r#"{{"event_name":"e","payload":{{{}}}}}"#, many.join(",")),
+                Instants::Rfc3339,
+            ),
+        ] {
+            let body = format!("{{\"events\":[{event}]}}");
+            assert_eq!(read(&body, instants), None, "{event}");
+        }
+        for body in
+            ["", "[]", "{}", r#"{"events":[]"#, r#"{"events":[]}x"#, r#"{"events":[],"x":1}"#]
+        {
+            assert_eq!(read(body, Instants::Rfc3339), None, "{body}");
+        }
+        assert!(
+            Events::scan(
+                b"{\"events\":[{\"event_name\":\"\xff\",\"payload\":{}}]}",
+                Instants::Seconds
+            )
+            .is_none()
+        );
+    }
+
+    #[test]
+    fn a_body_cut_anywhere_is_not_read_and_does_no_harm() {
+        let body = r#"{"events":[{"event_name":"e\n","payload":{"c":"\"é"},"timestamp":"2024-06-01T12:10:00Z"}]}"#;
+        for end in (0..body.len()).filter(|end| body.is_char_boundary(*end)) {
+            assert_eq!(read(&body[..end], Instants::Rfc3339), None, "{end}");
+        }
+        assert!(read(body, Instants::Rfc3339).is_some());
+    }
+
+    #[test]
+    fn an_instant_is_read_by_its_places_as_it_is_at_length() {
+        let mut seen = 0;
+        for year in [1970, 1999, 2000, 2024, 2026, 2100, 2400, 9999] {
+            for (month, day) in [
+                (1, 1),
+                (1, 31),
+                (2, 28),
+                (2, 29),
+                (2, 30),
+                (3, 1),
+                (4, 31),
+                (12, 31),
+                (13, 1),
+                (0, 1),
+                (5, 0),
+            ] {
+                for rest in [
+                    "00:00:00Z",
+                    "23:59:59.999Z",
+                    "12:30:07.5Z",
+                    "24:00:00Z",
+                    "12:60:00Z",
+                    "12:00:60Z",
+                ] {
+                    let text = format!("{year:04}-{month:02}-{day:02}T{rest}");
+                    let plain = plain_instant(text.as_bytes());
+                    let at_length = Timestamp::from_rfc3339(&text).ok();
+                    assert!(
+                        plain.is_none() || plain == at_length,
+                        "{text}: {plain:?} {at_length:?}"
+                    );
+                    seen += usize::from(plain.is_some());
+                }
+            }
+        }
+        assert_eq!(seen, 7 * 5 * 3 + 3 * 3, "three of the years are leap years");
+        for text in [
+            "1969-12-31T23:59:59Z",
+            "2024-06-01t12:10:00Z",
+            "2024-06-01T12:10:00",
+            "2024-06-01T12:10:00.Z",
+        ] {
+            assert_eq!(plain_instant(text.as_bytes()), None, "{text}");
+        }
+    }
 }

@@ -73,6 +73,7 @@ async fn a_report_tells_of_ten_seconds_of_a_meter_once() {
         let expected = json!({
             "id": report["event"],
             "object": "v2.core.event",
+            "context": null,
             "created": "2026-01-15T10:30:12.000Z",
             "data": {
                 "developer_message_summary": "There are 3 invalid events",
