@@ -54,7 +54,7 @@ pub(crate) fn run(directory: &Path, words: &[&str]) -> Result<(), String> {
         println!("\n## {part:?}");
         match part {
             // Beside each other in each round.
-            Part::Stream if options.wants(Part::Postgres) => println!("with PostgreSQL, below"),
+            Part::Stream if options.wants(Part::Postgres) => println!("measured with PostgreSQL"),
             Part::Stream | Part::Postgres => burst::bursts(directory, &options)?,
             Part::Sustained if options.direct => fill::sustained(directory, &options)?,
             Part::Sustained => burst::sustained(directory, &options)?,

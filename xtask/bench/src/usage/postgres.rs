@@ -44,7 +44,7 @@ CREATE INDEX ON events (happened_at);
 ";
 const COLUMNS: [Type; 7] =
     [Type::Text, Type::Text, Type::Text, Type::Text, Type::TimestampTz, Type::Numeric, Type::Jsonb];
-const SETTINGS: &str = "SELECT name, setting, coalesce(unit, '') FROM pg_settings WHERE name IN \
+const SETTINGS: &str = "SELECT name, current_setting(name) FROM pg_settings WHERE name IN \
     ('server_version', 'fsync', 'synchronous_commit', 'shared_buffers', 'max_wal_size', \
     'full_page_writes') ORDER BY name";
 
@@ -73,7 +73,7 @@ impl Peer {
     pub(crate) fn prepare(url: &str, rows: u64) -> Result<Self, String> {
         let place = Place::parse(url)?;
         let settings = Session::open(&place)?.query(SETTINGS)?;
-        let settings: Vec<String> = settings.iter().map(|row| row.concat()).collect();
+        let settings: Vec<String> = settings.iter().map(|row| row.join(" ")).collect();
         println!(
             "PostgreSQL: {} rows a round, {ROWS_PER_INSERT} an INSERT and transaction, \
              {CONNECTIONS} connections; {}",
