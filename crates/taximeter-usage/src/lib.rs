@@ -15,6 +15,8 @@ mod batch;
 mod codec;
 mod commit;
 mod correct;
+#[cfg(test)]
+mod crash;
 mod decide;
 mod engine;
 mod error;
