@@ -142,9 +142,11 @@ impl Round {
     fn told(self, round: usize) -> Self {
         let postgres = self.postgres.map_or(String::new(), |postgres| {
             format!(
-                "; PostgreSQL {} rows/s (p50 {} µs a batch)",
+                "; PostgreSQL {} rows/s, p50 {} µs a batch, its CPU {} µs/row, others {} %",
                 grouped(postgres.per_second),
-                grouped(postgres.p50_us)
+                grouped(postgres.p50_us),
+                tenths(postgres.cpu_tenth_us),
+                postgres.others_percent,
             )
         });
         println!(
