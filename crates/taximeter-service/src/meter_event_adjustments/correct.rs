@@ -123,9 +123,9 @@ pub(crate) async fn correct(
     };
     let outcome = ctx.usage().correct(vec![order]).await.map_err(refused)?;
     match outcome.first() {
-        Some(Corrected::Done(_)) => usage_audit::confirm(ctx, &entry.id).await?,
+        Some(Corrected::Done(_)) => usage_audit::confirm(ctx, &entry).await?,
         // Another request did it since.
-        Some(Corrected::NothingToDo) => usage_audit::withdraw(ctx, &entry.id).await?,
+        Some(Corrected::NothingToDo) => usage_audit::withdraw(ctx, &entry).await?,
         Some(Corrected::TooOld) => return Err(too_old(&event, &change, window_s)),
         Some(Corrected::TooManySeries) => return Err(too_many_series()),
         Some(Corrected::NotFound | Corrected::Ambiguous) | None => {

@@ -164,15 +164,30 @@ pub(crate) async fn intend(ctx: &mut Ctx, entry: &Entry) -> Result<()> {
     sql::intend(ctx, entry).await
 }
 
-/// Moves an intent into the trail: it was done.
-pub(crate) async fn confirm(ctx: &mut Ctx, id: &Id<UsageAuditEntry>) -> Result<()> {
-    sql::copy_into_trail(ctx, id).await?;
-    sql::forget(ctx, id).await
+/// Moves the caller's intent into the trail: it was done. Nothing is left to do when another request
+/// has settled it since.
+pub(crate) async fn confirm(ctx: &mut Ctx, intent: &Entry) -> Result<()> {
+    hold(ctx, intent).await?;
+    confirm_held(ctx, intent).await
 }
 
-/// Forgets an intent: it was not done.
-pub(crate) async fn withdraw(ctx: &mut Ctx, id: &Id<UsageAuditEntry>) -> Result<()> {
-    sql::forget(ctx, id).await
+/// Forgets the caller's intent: it was not done, or by another request.
+pub(crate) async fn withdraw(ctx: &mut Ctx, intent: &Entry) -> Result<()> {
+    hold(ctx, intent).await?;
+    sql::forget(ctx, &intent.id).await
+}
+
+/// Intents of one event are closed one after the other: what one request settles, another must see.
+async fn hold(ctx: &mut Ctx, intent: &Entry) -> Result<()> {
+    match &intent.customer {
+        Some(customer) => sql::lock_customer(ctx, customer).await,
+        None => Err(Error::internal("an intent is of a customer's event")),
+    }
+}
+
+async fn confirm_held(ctx: &mut Ctx, intent: &Entry) -> Result<()> {
+    sql::copy_into_trail(ctx, &intent.id).await?;
+    sql::forget(ctx, &intent.id).await
 }
 
 /// Decides what a crash left undecided about one event, and holds its customer until the
@@ -202,6 +217,9 @@ pub async fn settle_all(services: &Services, now: Timestamp) -> Result<usize> {
     for owner in owners {
         let caller = owner.caller();
         let mut ctx = Ctx::begin(services, caller, now).await?;
+        let Some(intent) = sql::find_intent(&mut ctx, &owner.id).await? else { continue };
+        hold(&mut ctx, &intent).await?;
+        // Read again: it is held now.
         let Some(intent) = sql::find_intent(&mut ctx, &owner.id).await? else { continue };
         late += usize::from(settle(&mut ctx, &intent).await?);
         ctx.commit().await?;
@@ -242,7 +260,11 @@ impl Row for Owner {
     }
 }
 
-/// Asks the engine whether what was intended was done. Says whether it was.
+/// Asks the engine whether what was intended was done. Says whether that had no entry yet.
+///
+/// Requests that came at once have an intent each for the one correction that was made: the first to
+/// be settled gets the entry. An event is not corrected twice alike without something in between, so
+/// an entry that says the same of the same version is of that one correction.
 async fn settle(ctx: &mut Ctx, intent: &Entry) -> Result<bool> {
     let wanted = match intent.action {
         Action::Cancel => Standing::Cancelled,
@@ -255,12 +277,22 @@ async fn settle(ctx: &mut Ctx, intent: &Entry) -> Result<bool> {
     let position = intent.event_position.unwrap_or(0);
     let event = event_of_position(ctx, position)?;
     let done = event.is_some_and(|event| event.standing == wanted);
-    if done {
-        confirm(ctx, &intent.id).await?;
-    } else if intent.created.0 <= ctx.now.0.saturating_sub(INTENT_KEPT_S) {
-        withdraw(ctx, &intent.id).await?;
+    if !done {
+        if intent.created.0 <= ctx.now.0.saturating_sub(INTENT_KEPT_S) {
+            sql::forget(ctx, &intent.id).await?;
+        }
+        return Ok(false);
     }
-    Ok(done)
+    let latest = sql::latest_of_event(ctx, intent).await?;
+    let told = latest.is_some_and(|entry| {
+        entry.action == intent.action && entry.event_position == intent.event_position
+    });
+    if told {
+        sql::forget(ctx, &intent.id).await?;
+    } else {
+        confirm_held(ctx, intent).await?;
+    }
+    Ok(!told)
 }
 
 /// Lists entries, newest first.

@@ -26,6 +26,15 @@ pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Entry>> {
     Ok(ctx.tx.optional(sql, args).await?)
 }
 
+/// The latest entry about the event of an intent.
+pub(super) async fn latest_of_event(ctx: &mut Ctx, intent: &Entry) -> Result<Option<Entry>> {
+    let identifier = Arg::Text(intent.identifier.clone());
+    let args = ctx.args([Arg::from(intent.customer.as_ref()), identifier]);
+    let sql = "SELECT * FROM usage_audit WHERE account = $1 AND livemode = $2 \
+               AND customer = $3 AND identifier = $4 ORDER BY seq DESC LIMIT 1";
+    Ok(ctx.tx.optional(sql, args).await?)
+}
+
 pub(super) async fn insert(ctx: &mut Ctx, entry: &Entry) -> Result<()> {
     let mut args = args_of(ctx, entry)?;
     args.push(Arg::from(entry.backfill.as_ref()));

@@ -443,6 +443,37 @@ async fn what_a_crash_left_without_an_entry_gets_it_from_its_intent() {
 }
 
 #[tokio::test]
+async fn several_intents_of_one_correction_become_one_entry() {
+    for app in TestApp::everywhere().await {
+        let (meter, customer) = recorded(&app).await;
+        app.made(ADJUSTMENTS, &cancel("i")).await;
+        // As if three requests had come at once, one had canceled, and all had died.
+        let mut tx = app.services().db.begin().await.unwrap();
+        for name in ["uaud_a", "uaud_b", "uaud_c"] {
+            let copy = "INSERT INTO usage_audit_intents (account, livemode, id, action, meter, \
+                        customer, event_position, identifier, state_before, state_after, reason, \
+                        api_key, request, created) SELECT account, livemode, $1, action, meter, \
+                        customer, event_position, identifier, state_before, state_after, reason, \
+                        api_key, request, created FROM usage_audit ORDER BY seq LIMIT 1";
+            tx.execute(copy, vec![name.into()]).await.unwrap();
+        }
+        tx.execute("DELETE FROM usage_audit", Vec::new()).await.unwrap();
+        tx.commit().await.unwrap();
+        // The next request settles what it finds, and cancels nothing that is canceled.
+        app.made(ADJUSTMENTS, &cancel("i")).await;
+        assert_eq!(ids(&app.read(AUDIT).await).len(), 1);
+        // A second cancel, after a restore, is another correction.
+        app.made(&format!("{EVENTS}/i/restore"), "").await;
+        app.made(ADJUSTMENTS, &cancel("i")).await;
+        assert_eq!(ids(&app.read(AUDIT).await).len(), 3);
+        app.advance_s(INTENT_KEPT_S);
+        assert_eq!(usage_audit::settle_all(app.services(), app.now()).await.unwrap(), 0);
+        assert_eq!(ids(&app.read(AUDIT).await).len(), 3);
+        assert_eq!(usage(&app, &meter, &customer).await, 13);
+    }
+}
+
+#[tokio::test]
 async fn of_two_requests_at_once_one_corrects_and_one_entry_is_made() {
     for app in TestApp::everywhere().await {
         let (meter, customer) = recorded(&app).await;
