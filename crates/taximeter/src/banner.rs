@@ -18,7 +18,7 @@ pub(crate) struct Banner<'a> {
     /// The keys.
     pub(crate) keys: &'a Keys,
     /// How long the start took, in milliseconds.
-    pub(crate) ready_ms: u128,
+    pub(crate) ready_ms: u64,
 }
 
 impl Banner<'_> {

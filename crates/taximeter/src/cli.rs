@@ -1,11 +1,15 @@
 //! The command line: its words and their explanations.
 
+mod usage;
+
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::logging::Format;
+
+pub(crate) use usage::{DumpFlags, RebuildFlags, UsageCommand, VerifyFlags};
 
 const ABOUT: &str = "Usage-based billing that speaks Stripe's API, on your own machine";
 
@@ -23,6 +27,7 @@ Examples:
   taximeter --database-url postgres://taximeter@db.internal/taximeter
   taximeter keys create --live               make a key for live mode; works beside a running server
   taximeter doctor                           see whether all is well
+  taximeter usage verify                     read all recorded usage and see whether it is whole
 
 Each option can be given in the environment instead: --data-dir as TAXIMETER_DATA_DIR. What is given \
 on the command line counts first.";
@@ -34,8 +39,7 @@ on the command line counts first.";
     version,
     about = ABOUT,
     long_about = LONG_ABOUT,
-    after_help = EXAMPLES,
-    disable_help_subcommand = true
+    after_help = EXAMPLES
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -92,6 +96,9 @@ pub(crate) struct ServeFlags {
     #[arg(long, value_name = "N", help_heading = "Serving")]
     pub(crate) batch_events_max: Option<String>,
 
+    #[command(flatten)]
+    pub(crate) usage: UsageFlags,
+
     /// Test-mode key to accept: sk_test_ and at least 8 letters, digits or _
     ///
     /// For development and tests that want to know the key beforehand. Without it the first start
@@ -124,6 +131,29 @@ pub(crate) struct ServeFlags {
     pub(crate) log_format: Option<Format>,
 }
 
+/// How the usage engine is run.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct UsageFlags {
+    /// About how much memory the usage engine may take, such as 512MiB or 4GiB
+    ///
+    /// At least 128MiB. [env: TAXIMETER_USAGE_MEMORY] [default: 1GiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Usage")]
+    pub(crate) usage_memory: Option<String>,
+
+    /// Delete events this long after they came in, such as 400d; their totals stay
+    ///
+    /// At least 35d. An event that was deleted can no longer be read, corrected, or recognised when
+    /// it is sent again. [env: TAXIMETER_USAGE_RETENTION] [default: events are kept]
+    #[arg(long, value_name = "TIME", help_heading = "Usage")]
+    pub(crate) usage_retention: Option<String>,
+
+    /// Most combinations of dimension values that a customer may have for a meter, up to 100000
+    ///
+    /// An event that would make another is refused. [env: TAXIMETER_SERIES_MAX] [default: 1000]
+    #[arg(long, value_name = "N", help_heading = "Usage")]
+    pub(crate) series_max: Option<String>,
+}
+
 impl ServeFlags {
     /// These, and `others` where these say nothing.
     pub(crate) fn or(self, others: Self) -> Self {
@@ -132,6 +162,11 @@ impl ServeFlags {
             meter_events_listen: self.meter_events_listen.or(others.meter_events_listen),
             stream_events_max: self.stream_events_max.or(others.stream_events_max),
             batch_events_max: self.batch_events_max.or(others.batch_events_max),
+            usage: UsageFlags {
+                usage_memory: self.usage.usage_memory.or(others.usage.usage_memory),
+                usage_retention: self.usage.usage_retention.or(others.usage.usage_retention),
+                series_max: self.usage.series_max.or(others.usage.series_max),
+            },
             secret_key: self.secret_key.or(others.secret_key),
             tls_cert: self.tls_cert.or(others.tls_cert),
             tls_key: self.tls_key.or(others.tls_key),
@@ -147,6 +182,9 @@ impl ServeFlags {
             ("--meter-events-listen", self.meter_events_listen.is_some()),
             ("--stream-events-max", self.stream_events_max.is_some()),
             ("--batch-events-max", self.batch_events_max.is_some()),
+            ("--usage-memory", self.usage.usage_memory.is_some()),
+            ("--usage-retention", self.usage.usage_retention.is_some()),
+            ("--series-max", self.usage.series_max.is_some()),
             ("--secret-key", self.secret_key.is_some()),
             ("--tls-cert", self.tls_cert.is_some()),
             ("--tls-key", self.tls_key.is_some()),
@@ -180,6 +218,10 @@ pub(crate) enum Command {
     /// `serve` does this by itself. This is for doing it beforehand, or by a database user who may
     /// change tables where the server's may not.
     Migrate(MigrateFlags),
+
+    /// Verify the usage log, make its index anew, write out what it says; without a server
+    #[command(subcommand)]
+    Usage(UsageCommand),
 
     /// Check the data directory, the database, the usage log, the keys, the address and the clock
     ///

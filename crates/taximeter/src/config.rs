@@ -1,5 +1,7 @@
 //! What the process was told, on the command line or in its environment, as values.
 
+pub(crate) mod usage;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -37,6 +39,8 @@ pub(crate) struct Serve {
     pub(crate) meter_events_listen: Option<String>,
     /// How many events one request may bring.
     pub(crate) limits: Limits,
+    /// The usage engine.
+    pub(crate) usage: usage::Usage,
     /// A test-mode key to accept.
     pub(crate) secret_key: Option<Secret>,
     /// The files to serve HTTPS with.
@@ -138,6 +142,7 @@ pub(crate) fn serve(flags: &ServeFlags, environment: &Environment) -> Result<Ser
         listen: address(listen)?,
         meter_events_listen: meter_events_listen.map(address).transpose()?,
         limits: limits(flags, environment)?,
+        usage: usage::of_server(flags, environment)?,
         secret_key: secret_key.as_ref().map(test_key).transpose()?,
         tls: tls(flags, environment)?,
         log: log(flags, environment, LOG_DEFAULT)?,
@@ -189,6 +194,7 @@ pub(crate) fn command_log(
         | Command::Keys(_)
         | Command::Accounts(_)
         | Command::Migrate(_)
+        | Command::Usage(_)
         | Command::Version => log(&ServeFlags::default(), environment, "warn"),
     }
 }
@@ -270,17 +276,20 @@ pub(crate) fn duration_s(text: &str) -> Result<i64, String> {
 }
 
 #[cfg(test)]
+fn environment_of(variables: &[(&str, &str)]) -> Environment {
+    let variable = |(name, value): &(&str, &str)| ((*name).to_owned(), OsString::from(*value));
+    let variables: Vec<(String, OsString)> = variables.iter().map(variable).collect();
+    let read = move |name: &str| {
+        let found = variables.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.clone())
+    };
+    Environment { read: Box::new(read) }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-
-    fn environment(variables: &'static [(&'static str, &'static str)]) -> Environment {
-        Environment {
-            read: Box::new(|name| {
-                let found = variables.iter().find(|(known, _)| *known == name);
-                found.map(|(_, value)| OsString::from(value))
-            }),
-        }
-    }
+    use environment_of as environment;
 
     #[test]
     fn without_a_word_it_listens_to_this_machine_only_and_keeps_data_here() {

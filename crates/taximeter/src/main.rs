@@ -10,6 +10,7 @@ mod first_start;
 mod lane;
 mod logging;
 mod process;
+mod retention;
 mod serve;
 mod store;
 mod terminal;

@@ -27,6 +27,7 @@ use crate::failure::Failure;
 use crate::first_start::{self, Keys};
 use crate::lane::LaneAcceptor;
 use crate::process::{self, Signals};
+use crate::retention::Retention;
 use crate::{data_dir, store, terminal, tls};
 
 /// How long requests that are being answered have when the server stops.
@@ -58,18 +59,23 @@ pub(crate) async fn run(at: &Store, settings: Serve) -> Result<ExitCode, Failure
     store::migrate(&db, at).await?;
     let given = settings.secret_key.as_ref();
     let keys = first_start::prepare(&db, &entropy, process::now(), given).await?;
-    let usage = store::open_usage(&at.data_dir).await?;
+    let usage = store::open_usage(&at.data_dir, settings.usage.options).await?;
 
     let caught = Signals::catch();
     let signals =
         caught.map_err(|error| Failure::new("signals cannot be caught").because(&error))?;
     let services = services(&db, &usage, entropy, settings.limits);
     let reporting = tokio::spawn(report(services.clone()));
+    let retention = settings.usage.retention_s;
+    let retention = retention.map(|s| Retention::start(usage.clone(), s, process::now));
     let app = App::new(services, Authenticator::new(db.clone()), Arc::new(process::now));
     let server = Server::start(listener, of_stream, tls, app)?;
     greet(at, &address, &keys, started);
     let served = server.until_stopped(signals).await;
     reporting.abort();
+    if let Some(retention) = retention {
+        retention.stop().await;
+    }
     store::close_usage(usage).await;
     if tokio::time::timeout(CLOSE_TIMEOUT, db.close()).await.is_err() {
         tracing::warn!("the database did not close in time");
@@ -106,7 +112,7 @@ async fn report(services: Services) {
 }
 
 fn greet(at: &Store, address: &Address, keys: &Keys, started: Instant) {
-    let ready_ms = started.elapsed().as_millis();
+    let ready_ms = store::duration_ms(started);
     let banner = Banner {
         url: &address.url,
         all_interfaces: address.all_interfaces,

@@ -1,6 +1,7 @@
 //! Opening what is stored: the database and the usage engine.
 
 use std::path::Path;
+use std::time::Instant;
 
 use taximeter_db::{Db, DbError, MigrationError};
 use taximeter_service::migrations::MIGRATIONS;
@@ -87,25 +88,45 @@ pub(crate) fn migration_failure(store: &Store, error: &DbError) -> Failure {
     }
 }
 
-/// Opens the usage engine, which reads its log.
+/// Opens the usage engine, which reads what of its log is not in the index, and says so in the log.
 ///
 /// # Errors
 /// A failure that names the file at fault.
-pub(crate) async fn open_usage(data_dir: &Path) -> Result<Engine, Failure> {
+pub(crate) async fn open_usage(data_dir: &Path, options: Options) -> Result<Engine, Failure> {
+    let started = Instant::now();
     let dir = data_dir::usage(data_dir);
-    let opening = tokio::task::spawn_blocking(move || Engine::open(&dir, Options::default()));
+    let opening = tokio::task::spawn_blocking(move || Engine::open(&dir, options));
     let opened =
         opening.await.map_err(|error| Failure::new("cannot open the usage log").because(&error))?;
-    opened.map_err(|error| usage_failure(&error))
+    let engine = opened.map_err(|error| usage_failure(&error))?;
+    if let Ok(stats) = engine.stats() {
+        tracing::info!(
+            usage.position = stats.last_seq,
+            usage.indexed = stats.indexed_seq,
+            usage.runs = stats.runs,
+            start.duration_ms = duration_ms(started),
+            "opened the usage log"
+        );
+    }
+    Ok(engine)
 }
 
-fn usage_failure(error: &OpenError) -> Failure {
+/// How long ago that was. A log of JSON shows wider numbers as texts.
+pub(crate) fn duration_ms(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What is told of a usage engine that does not open.
+pub(crate) fn usage_failure(error: &OpenError) -> Failure {
     let failure = Failure::new(error.to_string()).beneath(error);
     match error {
         OpenError::Locked(_) => failure.hint("stop the process that uses it"),
         // The index is made of the log, so damage to it loses nothing.
-        OpenError::Damaged { path, .. } if path.iter().any(|part| part == "index") => failure
-            .hint("nothing was changed; check the disk, then run: taximeter usage rebuild-index"),
+        OpenError::Damaged { path, offset, what } if is_of_index(path) => Failure::new(format!(
+            "usage index {} is damaged at byte {offset}: {what}",
+            path.display()
+        ))
+        .hint("nothing was changed; check the disk, then run: taximeter usage rebuild-index"),
         OpenError::Damaged { .. } => failure
             .hint("nothing was changed; restore this file from a copy, and check the disk first"),
         OpenError::Incomplete { .. } => failure.hint("keep the index that there is"),
@@ -116,6 +137,10 @@ fn usage_failure(error: &OpenError) -> Failure {
             failure.hint("is the data directory writable, and its disk not full?")
         }
     }
+}
+
+fn is_of_index(path: &Path) -> bool {
+    path.parent().is_some_and(|dir| dir.ends_with("index"))
 }
 
 /// Commits what waits and closes the usage engine.

@@ -1,6 +1,7 @@
 //! What is written for people: plain lines, and tables whose columns stand under each other.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 /// Whether the user has not asked programs to leave colour away (<https://no-color.org>).
 #[expect(clippy::disallowed_methods, reason = "part of the binary's configuration")]
@@ -23,6 +24,46 @@ pub(crate) fn print(text: &str) {
 /// Writes a line to standard error: what explains a result without being part of it.
 pub(crate) fn note(text: &str) {
     let _closed = writeln!(io::stderr(), "{text}");
+}
+
+/// A number in groups of three: `1,234,567`.
+pub(crate) fn number_shown(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number of bytes with one decimal, rounded down: `63.9 MiB`.
+pub(crate) fn bytes_shown(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut unit_bytes = 1;
+    let mut shown = format!("{bytes} B");
+    for unit in UNITS {
+        unit_bytes *= 1_024;
+        if bytes < unit_bytes {
+            break;
+        }
+        let tenths = u128::from(bytes) * 10 / u128::from(unit_bytes);
+        shown = match tenths % 10 {
+            0 => format!("{} {unit}", tenths / 10),
+            tenth => format!("{}.{tenth} {unit}", tenths / 10),
+        };
+    }
+    shown
+}
+
+/// A length of time, short: `640 ms`, `12.3 s`.
+pub(crate) fn duration_shown(duration: Duration) -> String {
+    match duration.as_millis() {
+        millis @ ..1_000 => format!("{millis} ms"),
+        millis => format!("{}.{} s", millis / 1_000, millis % 1_000 / 100),
+    }
 }
 
 /// Rows as lines, each column as wide as its widest cell and two spaces from the next.
@@ -50,6 +91,28 @@ pub(crate) fn table<const N: usize>(rows: &[[String; N]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_shown_to_be_read() {
+        for (number, shown) in [(0, "0"), (101, "101"), (1_013, "1,013"), (7_654_321, "7,654,321")]
+        {
+            assert_eq!(number_shown(number), shown);
+        }
+        for (bytes, shown) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_024, "1 KiB"),
+            (67_000_000, "63.8 MiB"),
+            (1 << 30, "1 GiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ] {
+            assert_eq!(bytes_shown(bytes), shown);
+        }
+        for (millis, shown) in [(7, "7 ms"), (999, "999 ms"), (1_099, "1.0 s"), (71_370, "71.3 s")]
+        {
+            assert_eq!(duration_shown(Duration::from_millis(millis)), shown);
+        }
+    }
 
     #[test]
     fn columns_stand_under_each_other_and_lines_end_without_spaces() {

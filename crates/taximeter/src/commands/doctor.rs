@@ -8,12 +8,15 @@ use taximeter_db::{Db, Kind};
 use taximeter_kernel::time::Timestamp;
 use taximeter_service::migrations::MIGRATIONS;
 use taximeter_service::{accounts, api_keys};
+use taximeter_usage::tools::{self, Files};
+use taximeter_usage::{Options, Stats};
 
 use super::shown;
 use crate::cli::ServeFlags;
 use crate::config::{self, Environment, Store};
 use crate::data_dir::{self, Taken};
 use crate::failure::Failure;
+use crate::terminal::{bytes_shown, number_shown};
 use crate::{process, serve, store, terminal, tls};
 
 /// No clock that is right is before this: 2026-01-01T00:00:00Z.
@@ -86,8 +89,10 @@ pub(crate) async fn run(
     let running = matches!(taken, Some(Ok(Taken::By(_))));
     findings.extend(taken.as_ref().map(server));
     findings.extend(database(at).await);
-    findings.push(usage(&at.data_dir, running).await);
-    match config::serve(flags, environment) {
+    let settings = config::serve(flags, environment);
+    let options = settings.as_ref().map_or_else(|_| Options::default(), |set| set.usage.options);
+    findings.extend(usage(&at.data_dir, running, options).await);
+    match settings {
         Err(failure) => findings.push(Finding::fail("options", &failure)),
         Ok(settings) => {
             findings.push(address(&settings.listen, running));
@@ -231,25 +236,69 @@ fn judge_clock(now: Timestamp, newest: Option<Timestamp>) -> Finding {
     Finding::fail(WHAT, &Failure::new(failure).hint(HINT))
 }
 
-async fn usage(data_dir: &Path, running: bool) -> Finding {
+async fn usage(data_dir: &Path, running: bool, options: Options) -> Vec<Finding> {
     const WHAT: &str = "usage log";
     let dir = data_dir::usage(data_dir);
     if !dir.is_dir() {
-        return Finding::ok(WHAT, format!("{} is not there yet", dir.display()));
+        return vec![Finding::ok(WHAT, format!("{} is not there yet", dir.display()))];
     }
-    if running {
-        return Finding::ok(WHAT, format!("{} is in use by the server", dir.display()));
-    }
-    // Opening reads all of it and verifies every checksum.
-    let opened = store::open_usage(data_dir).await;
-    let verified = match opened {
-        Ok(usage) => {
-            store::close_usage(usage).await;
-            Ok(format!("{} was read whole, and is sound", dir.display()))
+    let mut findings = if running {
+        let indexed = tools::indexed_seq(&dir).map_err(|error| store::usage_failure(&error));
+        vec![
+            Finding::ok(WHAT, format!("{} is in use by the server", dir.display())),
+            Finding::of("usage index", indexed.map(|seq| format!("to {}", number_shown(seq)))),
+        ]
+    } else {
+        match opened(data_dir, options).await {
+            Ok(stats) => of_usage(&dir, &stats, options),
+            Err(failure) => vec![Finding::fail(WHAT, &failure)],
         }
-        Err(failure) => Err(failure),
     };
-    Finding::of(WHAT, verified)
+    if let Ok(files) = tools::files(&dir) {
+        findings.push(Finding::ok("usage on disk", on_disk(&files)));
+    }
+    findings
+}
+
+/// Opening reads what is not in the index, and what the files say of themselves.
+async fn opened(data_dir: &Path, options: Options) -> Result<Stats, Failure> {
+    let usage = store::open_usage(data_dir, options).await?;
+    let stats = usage.stats();
+    store::close_usage(usage).await;
+    stats.map_err(|error| Failure::new("cannot look at the usage log").because(&error))
+}
+
+fn of_usage(dir: &Path, stats: &Stats, options: Options) -> Vec<Finding> {
+    let Stats { first_seq, last_seq, indexed_seq, runs, memtable_bytes, index_memory_bytes } =
+        *stats;
+    let dir = dir.display();
+    let positions = match last_seq {
+        0 => "nothing is recorded".to_owned(),
+        _ => format!("positions {} to {}", number_shown(first_seq), number_shown(last_seq)),
+    };
+    let runs = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
+    let index = format!("to {} in {runs}", number_shown(indexed_seq));
+    let wide = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+    let taken = wide(memtable_bytes).saturating_add(index_memory_bytes);
+    let allowed = bytes_shown(wide(options.memory_bytes));
+    vec![
+        Finding::ok(
+            "usage log",
+            format!("{dir} opens, {positions}; `taximeter usage verify` reads all of it"),
+        ),
+        Finding::ok("usage index", index),
+        Finding::ok("usage memory", format!("{} of {allowed}", bytes_shown(taken))),
+    ]
+}
+
+/// `136.7 MiB: 128 MiB log, 7.5 MiB compressed log, 1.2 MiB index`.
+fn on_disk(files: &Files) -> String {
+    let Files { log, sealed, index, other } = files;
+    let kinds = [(log, "log"), (sealed, "compressed log"), (index, "index"), (other, "other")];
+    let kinds = kinds.into_iter().filter(|(size, _)| size.bytes > 0);
+    let shown: Vec<String> =
+        kinds.map(|(size, kind)| format!("{} {kind}", bytes_shown(size.bytes))).collect();
+    format!("{}: {}", bytes_shown(files.all().bytes), shown.join(", "))
 }
 
 fn address(listen: &str, running: bool) -> Finding {

@@ -4,6 +4,7 @@ mod accounts;
 mod doctor;
 mod keys;
 mod migrate;
+mod usage;
 pub(crate) mod version;
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ pub(crate) async fn run(
         Command::Accounts(AccountsCommand::Create { name }) => accounts::create(store, &name).await,
         Command::Accounts(AccountsCommand::List) => accounts::list(store).await,
         Command::Migrate(flags) => migrate::run(store, &flags).await,
+        Command::Usage(command) => usage::run(command, store, environment).await,
         Command::Doctor(flags) => doctor::run(store, &flags, environment).await,
         Command::Version | Command::Serve(_) => Ok(version::run()),
     }

@@ -82,8 +82,10 @@ fn help_tells_the_settings_their_variables_and_examples() {
     ] {
         assert!(long.stdout.contains(word), "{word}: {}", long.stdout);
     }
-    for command in ["serve", "keys", "accounts", "migrate", "doctor", "version"] {
-        assert_eq!(taximeter(&[command, "--help"]).code, Some(0), "{command}");
+    for command in ["serve", "keys", "accounts", "migrate", "usage", "doctor", "version"] {
+        let help = taximeter(&[command, "--help"]);
+        assert_eq!(help.code, Some(0), "{command}");
+        assert_eq!(taximeter(&["help", command]).stdout, help.stdout, "{command}");
     }
 }
 
@@ -122,7 +124,7 @@ fn the_doctor_finds_nothing_wrong_before_during_and_after_a_servers_life() {
     assert!(during.contains("2 can be used"), "{during}");
     server.stop();
     let after = succeed(&dir, &args);
-    assert!(after.contains("was read whole, and is sound"), "{after}");
+    assert!(after.contains("opens, nothing is recorded; `taximeter usage verify`"), "{after}");
 }
 
 #[test]

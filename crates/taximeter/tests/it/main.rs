@@ -22,3 +22,5 @@ mod lifecycle;
 mod server;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod usage;

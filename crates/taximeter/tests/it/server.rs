@@ -21,7 +21,7 @@ pub(crate) struct Outcome {
 }
 
 /// The binary, with nothing of this process's own settings.
-fn command(args: &[&str]) -> Command {
+pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_taximeter"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TAXIMETER_") {
