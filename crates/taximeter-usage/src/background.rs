@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -215,7 +216,9 @@ impl Work {
                 signals.tidy = false;
                 signals.tidying = true;
             });
-            if let Err(error) = self.tidy() {
+            if let Err(error) = self.tidy()
+                && !self.is_stopping()
+            {
                 // Nothing is lost: the runs and segments are as they were, and it is tried again.
                 let error: &dyn std::error::Error = error.as_ref();
                 tracing::warn!(error, "cannot tidy the usage engine's files");
@@ -225,10 +228,14 @@ impl Work {
     }
 
     fn tidy(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        // First, since the log waits for it; the others are done all the same when it fails.
+        let disk = Stoppable { disk: self.disk.as_ref(), stop: &self.background.stop };
+        let prepared = self.log.prepare_next(&disk);
         while self.merge_once()? {}
         // What the index covers is never read again at start, so it may be compressed.
         let covered = self.state.index.watermark();
-        while !self.is_stopping() && self.log.compress_next(covered)? {}
+        while !self.is_stopping() && self.log.compress_next(covered, &disk)? {}
+        prepared?;
         Ok(())
     }
 
@@ -287,6 +294,18 @@ impl Disk for Stoppable<'_> {
 
     fn sync_all(&self, file: &File) -> io::Result<()> {
         self.disk.sync_all(file)
+    }
+
+    fn set_len(&self, file: &File, bytes: u64) -> io::Result<()> {
+        self.disk.set_len(file, bytes)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove_file(path)
     }
 }
 

@@ -107,7 +107,7 @@ impl Committer {
         let mut decider = Decider {
             state: &self.state,
             log: &self.reader,
-            runs: self.state.index.runs(),
+            runs: Arc::default(),
             jobs: &jobs,
             series_max: self.series_max,
             known: &mut self.known,
@@ -136,11 +136,8 @@ impl Committer {
                 self.frame.push(&without(&job.chunk, &keep)?);
             }
         }
-        if self.frame.records() > 0 {
-            let sealed = self.log.append(&mut self.frame)?;
-            if sealed {
-                self.background.tidy();
-            }
+        if self.frame.records() > 0 && self.log.append(&mut self.frame)? {
+            self.background.tidy();
         }
         Ok(())
     }

@@ -122,7 +122,9 @@ impl Committer {
             let mut seq = self.log.next_seq();
             self.frame.clear();
             self.frame.push(&encoder.finish());
-            self.log.append(&mut self.frame)?;
+            if self.log.append(&mut self.frame)? {
+                self.background.tidy();
+            }
             for (at, change) in written {
                 self.publish_change(&change, seq)?;
                 set(outcomes, at, Corrected::Done(seq));

@@ -1,6 +1,12 @@
 //! Real processes that die inside an operation of the disk: for every operation of a script, one that
 //! is killed there, in the middle of what it writes.
 
+#![expect(
+    clippy::integer_division,
+    clippy::wildcard_enum_match_arm,
+    reason = "a script of steps, whose numbers only have to differ"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs::{self, File};
@@ -133,6 +139,19 @@ impl Disk for DeadlyDisk {
 
     fn sync_all(&self, file: &File) -> io::Result<()> {
         self.operation(file, || Ok(()), || OsDisk.sync_all(file), false)
+    }
+
+    fn set_len(&self, file: &File, bytes: u64) -> io::Result<()> {
+        self.operation(file, || Ok(()), || OsDisk.set_len(file, bytes), false)
+    }
+
+    // A kill before or after is one before or after the sync of the directory.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsDisk.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        OsDisk.remove_file(path)
     }
 }
 

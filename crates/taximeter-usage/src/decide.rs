@@ -61,6 +61,9 @@ impl Decider<'_> {
         let (state, jobs) = (self.state, self.jobs);
         let mut verdicts = Vec::with_capacity(jobs.iter().map(|job| job.batch.len()).sum());
         state.with_names(|names| {
+            // Asked for behind the lock of the names, the runs hold all that left them: a flush adds
+            // its run first, and only then takes the lock to drop what it wrote.
+            self.runs = state.index.runs();
             for (job_no, job) in jobs.iter().enumerate() {
                 for (event_no, event) in job.batch.events.iter().enumerate() {
                     let verdict = self.decide_one(names, &job.batch, event)?;

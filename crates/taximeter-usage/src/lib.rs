@@ -21,6 +21,8 @@ mod decide;
 mod engine;
 mod error;
 mod event;
+#[cfg(test)]
+mod faults;
 mod index;
 mod listing;
 mod log;

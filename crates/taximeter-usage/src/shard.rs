@@ -1,6 +1,5 @@
 //! A shard: a log and the state that the log determines, with the one thread that changes both.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -160,18 +159,14 @@ impl Shard {
         for first_seq in self.log.segment_starts().into_iter().skip(1) {
             // Events come in the order of their receipt, so when the first of a segment is old
             // enough, so are all before it.
-            let mut received = None;
-            self.log.scan(first_seq, &mut |_, record| {
-                Ok(match record {
-                    Record::Event(event) | Record::Standing { event, .. } => {
-                        received = Some(event.received);
-                        ControlFlow::Break(())
-                    }
-                    // It says when the event came in, which may be long before what is around it.
-                    Record::Amended { .. } => ControlFlow::Continue(()),
-                })
-            })?;
-            let Some(received) = received else { break };
+            let received = match self.log.record(first_seq)? {
+                Some(
+                    Record::Event(event)
+                    | Record::Standing { event, .. }
+                    | Record::Amended { event, .. },
+                ) => event.received,
+                None => break,
+            };
             if received >= instant || first_seq > covered.saturating_add(1) {
                 break;
             }

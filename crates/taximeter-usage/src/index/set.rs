@@ -108,7 +108,7 @@ impl Index {
         drop(runs.splice(range, [Arc::new(run)]));
         self.publish(runs.into());
         for run in replaced {
-            if let Err(error) = fs::remove_file(run.path()) {
+            if let Err(error) = self.disk.remove_file(run.path()) {
                 // It is of no use to anyone any more; the next start removes it.
                 tracing::warn!(file = %run.path().display(), %error, "cannot remove a merged run");
             }

@@ -1,6 +1,6 @@
 //! Where a new file goes: buffered, synced as it grows, and under its own name only once whole.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -76,7 +76,7 @@ impl<'a> Sink<'a> {
     pub(crate) fn finish(mut self) -> Result<(), IndexError> {
         self.flush()?;
         self.sync()?;
-        fs::rename(&self.unfinished, &self.path).map_err(|source| self.failed(source))?;
+        self.disk.rename(&self.unfinished, &self.path).map_err(|source| self.failed(source))?;
         self.finished = true;
         sync_dir(&self.path, self.disk)
     }
@@ -106,7 +106,7 @@ impl<'a> Sink<'a> {
 impl Drop for Sink<'_> {
     fn drop(&mut self) {
         if !self.finished
-            && let Err(error) = fs::remove_file(&self.unfinished)
+            && let Err(error) = self.disk.remove_file(&self.unfinished)
         {
             // The next start removes it.
             let file = self.unfinished.display();

@@ -1,9 +1,10 @@
 //! The operations on files that can fail while the engine runs, so that tests can make them fail.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
@@ -18,42 +19,10 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
     fn sync_data(&self, file: &File) -> io::Result<()>;
     /// Returns once the file's bytes, length and attributes, or a directory's names, are durable.
     fn sync_all(&self, file: &File) -> io::Result<()>;
-    /// Whether anything may be changed at all.
-    fn is_writable(&self) -> bool {
-        true
-    }
-}
-
-/// A disk on which nothing is changed.
-#[derive(Debug)]
-pub(crate) struct ReadOnly;
-
-impl ReadOnly {
-    fn refused() -> io::Result<()> {
-        Err(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "nothing may be changed"))
-    }
-}
-
-impl Disk for ReadOnly {
-    fn allocate(&self, _: &File, _: u64) -> io::Result<()> {
-        Self::refused()
-    }
-
-    fn write_all_at(&self, _: &File, _: &[u8], _: u64) -> io::Result<()> {
-        Self::refused()
-    }
-
-    fn sync_data(&self, _: &File) -> io::Result<()> {
-        Self::refused()
-    }
-
-    fn sync_all(&self, _: &File) -> io::Result<()> {
-        Self::refused()
-    }
-
-    fn is_writable(&self) -> bool {
-        false
-    }
+    fn set_len(&self, file: &File, bytes: u64) -> io::Result<()>;
+    /// Durable only once the directory is synced, as is [`remove_file`](Self::remove_file).
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
 }
 
 /// The operating system itself.
@@ -79,5 +48,17 @@ impl Disk for OsDisk {
 
     fn sync_all(&self, file: &File) -> io::Result<()> {
         file.sync_all()
+    }
+
+    fn set_len(&self, file: &File, bytes: u64) -> io::Result<()> {
+        file.set_len(bytes)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
     }
 }

@@ -9,6 +9,7 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use super::block::Records;
 use crate::codec::{Malformed, Reader};
 use crate::record::Chunk;
 
@@ -120,6 +121,12 @@ impl<'a> Frame<'a> {
         let Header { first_seq, records, .. } = header;
         let bytes = FRAME_HEADER_BYTES.saturating_add(length);
         Ok(Self { kind, first_seq, records, bytes, payload })
+    }
+
+    /// Its records, if it stands at `offset` in a file.
+    pub(crate) fn records_at(&self, offset: u64) -> Records<'a> {
+        let Self { first_seq, records, payload, .. } = *self;
+        Records { first_seq, records, payload, offset }
     }
 
     /// Chunks of records.

@@ -1,12 +1,23 @@
 //! The log of a shard: segment files of checksummed frames, written by one thread.
 
+mod block;
+mod cache;
 pub(crate) mod disk;
+mod fault;
 mod frame;
+mod keeper;
+mod raw;
 mod reader;
 mod recover;
-mod region;
+mod seal;
 mod sealed;
 mod segment;
+mod segments;
+mod spare;
+mod verify;
+
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -14,14 +25,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::OpenError;
+use block::BlockPlace;
 use disk::Disk;
+use fault::wide;
 use frame::{FRAME_HEADER_BYTES, FrameKind};
 pub(crate) use frame::{FRAME_PAYLOAD_BYTES_MAX, FrameBuffer};
 pub(crate) use reader::LogReader;
-use reader::Raw;
-pub(crate) use recover::{Apply, check};
-use recover::{Recovered, recover};
-use segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
+pub(crate) use recover::Apply;
+use recover::{Access, LogEnd, recover};
+use segment::{Form, SEGMENT_HEADER_BYTES, SegmentHeader};
+pub(crate) use verify::check;
 
 /// The end of the log, where it grows.
 #[derive(Debug)]
@@ -41,16 +54,17 @@ pub(crate) struct Log {
 struct Active {
     number: u32,
     file: File,
-    raw: Arc<Raw>,
     /// Where the next frame goes.
     end: u64,
     /// How many bytes are reserved.
     bytes: u64,
+    /// Whether the next one was asked for.
+    next_wanted: bool,
 }
 
 impl Log {
-    /// Opens the log in the directory of `reader`, creating it where there is none, and gives every record behind
-    /// `after_seq` to `apply`.
+    /// Opens the log in the directory of `reader`, creating it where there is none, and gives every
+    /// record behind `after_seq` to `apply`. Segments that hold nothing behind it are not read.
     pub(crate) fn open(
         reader: Arc<LogReader>,
         segment_bytes: u64,
@@ -61,37 +75,42 @@ impl Log {
         let dir = reader.dir().to_owned();
         let failed = |source| OpenError::Io { path: dir.clone(), source };
         create_dir(&dir, disk.as_ref()).map_err(failed)?;
-        let recovered = recover(&dir, &reader, disk.as_ref(), after_seq, apply)?;
-        let Recovered { next_seq, marked, .. } = recovered;
-        let active = match recovered.last {
-            Some((number, raw)) => {
-                Active::open(&dir, (number, raw), recovered.end, segment_bytes, disk.as_ref())
-            }
+        let end = recover(&reader, after_seq, Access::Repair(disk.as_ref()), apply)?;
+        let next_seq = reader.segments().end_seq();
+        let active = match end {
+            Some(end) => Active::open(&dir, end, segment_bytes, disk.as_ref()),
             None => {
-                let header = SegmentHeader { number: recovered.next_number, first_seq: next_seq };
-                Active::create(&dir, header, segment_bytes, &reader, disk.as_ref())
+                let header = SegmentHeader { number: 0, first_seq: next_seq };
+                Active::create(&dir, header, segment_bytes, disk.as_ref())
             }
         };
         let active = active.map_err(failed)?;
+        let marked = end.is_none_or(|end| end.marked);
         let mut log = Self { dir, disk, reader, segment_bytes, active, next_seq, marked };
         log.mark().map_err(|source| OpenError::Io { path: log.dir.clone(), source })?;
         Ok(log)
     }
 
-    /// The place in the order of the next record.
+    /// The place in the order that the next record takes.
     pub(crate) fn next_seq(&self) -> u64 {
         self.next_seq
     }
 
     /// Writes the records in `buffer` as the next frame and returns once they are durable; `true`
-    /// when a segment was sealed for that. After an error nobody knows what the disk holds: the log
-    /// must not be written to again.
+    /// when there is something to tidy since: a segment is full, or soon will be. After an error
+    /// nobody knows what the disk holds: the log must not be written to again.
     pub(crate) fn append(&mut self, buffer: &mut FrameBuffer) -> io::Result<bool> {
-        let first_seq = self.next_seq;
-        let sealed = self.write(buffer, FrameKind::Records)?;
-        self.next_seq = first_seq.saturating_add(buffer.records().into());
+        let is_rolled = self.write(buffer, FrameKind::Records)?;
         self.marked = false;
-        Ok(sealed)
+        Ok(is_rolled | self.want_next())
+    }
+
+    /// Asks for the segment after the active one when that is half full; `true` when it did.
+    fn want_next(&mut self) -> bool {
+        let active = &mut self.active;
+        let is_due = active.end > active.bytes.midpoint(0) && !active.next_wanted;
+        active.next_wanted |= is_due;
+        is_due && self.reader.spare().want(self.segment_bytes)
     }
 
     /// Marks that all that was written so far is durable and whole.
@@ -106,29 +125,31 @@ impl Log {
     }
 
     fn write(&mut self, buffer: &mut FrameBuffer, kind: FrameKind) -> io::Result<bool> {
+        let records = buffer.records();
         let first_seq = self.next_seq;
         let frame = buffer
             .finish(kind, first_seq)
             .ok_or_else(|| io::Error::other("a frame outgrew its limit"))?;
         let too_large = |_| io::Error::other("a segment outgrew its limit");
         let bytes = u32::try_from(frame.len()).map_err(too_large)?;
-        let end = self.active.end.saturating_add(bytes.into());
-        let full = end > self.active.bytes;
-        if full {
+        let is_full = self.active.end.saturating_add(bytes.into()) > self.active.bytes;
+        if is_full {
             self.roll(u64::from(bytes))?;
         }
         let active = &mut self.active;
         self.disk.write_all_at(&active.file, frame, active.end)?;
         self.disk.sync_data(&active.file)?;
-        active.raw.publish(first_seq, active.end, bytes);
+        let place = BlockPlace { first_seq, offset: active.end, bytes };
         active.end = active.end.saturating_add(bytes.into());
-        Ok(full)
+        self.next_seq = first_seq.saturating_add(records.into());
+        self.reader.segments_mut().publish(kind, records, place);
+        Ok(is_full)
     }
 
-    /// Seals the active segment and begins one that has room for a frame of `frame_bytes`.
+    /// Ends the active segment and begins one that has room for a frame of `frame_bytes`.
     fn roll(&mut self, frame_bytes: u64) -> io::Result<()> {
         // Only the last segment may end in zeros, so this one is cut before there is a next.
-        self.active.file.set_len(self.active.end)?;
+        self.disk.set_len(&self.active.file, self.active.end)?;
         self.disk.sync_all(&self.active.file)?;
         let number = self
             .active
@@ -136,8 +157,16 @@ impl Log {
             .checked_add(1)
             .ok_or_else(|| io::Error::other("the numbers of segments are used up"))?;
         let header = SegmentHeader { number, first_seq: self.next_seq };
-        let bytes = self.segment_bytes.max(frame_bytes.saturating_add(HEADERS_BYTES));
-        self.active = Active::create(&self.dir, header, bytes, &self.reader, self.disk.as_ref())?;
+        let least_bytes = frame_bytes.saturating_add(HEADERS_BYTES);
+        let disk = self.disk.as_ref();
+        self.active = match self.reader.spare().take(header, least_bytes, disk)? {
+            Some((file, bytes)) => Active::new(number, file, bytes),
+            None => {
+                let bytes = self.segment_bytes.max(least_bytes);
+                Active::create(&self.dir, header, bytes, disk)?
+            }
+        };
+        self.reader.segments_mut().roll(number);
         Ok(())
     }
 }
@@ -147,32 +176,25 @@ const HEADERS_BYTES: u64 = 64;
 const _: () = assert!(SEGMENT_HEADER_BYTES + FRAME_HEADER_BYTES <= 64);
 
 impl Active {
-    fn create(
-        dir: &Path,
-        header: SegmentHeader,
-        bytes: u64,
-        reader: &LogReader,
-        disk: &dyn Disk,
-    ) -> io::Result<Self> {
-        let bytes = bytes.max(HEADERS_BYTES);
-        let file = segment::create(dir, header, bytes, disk)?;
-        let end = u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or(HEADERS_BYTES);
-        let raw = reader.add_raw(header, true);
-        Ok(Self { number: header.number, file, raw, end, bytes })
+    /// One that holds its header.
+    fn new(number: u32, file: File, bytes: u64) -> Self {
+        Self { number, file, end: wide(SEGMENT_HEADER_BYTES), bytes, next_wanted: false }
     }
 
-    fn open(
-        dir: &Path,
-        (number, raw): (u32, Arc<Raw>),
-        end: u64,
-        bytes: u64,
-        disk: &dyn Disk,
-    ) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).open(segment::path(dir, number))?;
+    fn create(dir: &Path, header: SegmentHeader, bytes: u64, disk: &dyn Disk) -> io::Result<Self> {
+        let bytes = bytes.max(HEADERS_BYTES);
+        let file = segment::create(dir, header, bytes, disk)?;
+        Ok(Self::new(header.number, file, bytes))
+    }
+
+    fn open(dir: &Path, log_end: LogEnd, bytes: u64, disk: &dyn Disk) -> io::Result<Self> {
+        let LogEnd { number, offset: end, .. } = log_end;
+        let path = Form::Raw.path(dir, number);
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
         let bytes = bytes.max(end).max(file.metadata()?.len());
         disk.allocate(&file, bytes)?;
         disk.sync_all(&file)?;
-        Ok(Self { number, file, raw, end, bytes })
+        Ok(Self { end, ..Self::new(number, file, bytes) })
     }
 }
 

@@ -1,71 +1,62 @@
-//! Reading recorded events back from the log by their place in the order.
+//! Reading records back from the log by their place in the order.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::io;
-use std::ops::{Bound, ControlFlow};
-use std::os::unix::fs::FileExt;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::block::{Block, Records};
+use super::cache::Cache;
+use super::fault::Fault;
+use super::recover::recover_only;
+use super::segments::{Found, Segments, Where};
+use super::spare::Spare;
+use crate::codec::Malformed;
 use crate::error::{OpenError, ReadError};
 use crate::event::Event;
 use crate::log::disk::Disk;
-use crate::log::recover::recover_only;
-use crate::log::region::{Cache, Region, Regions, find, frames};
-use crate::log::sealed::{self, BlockError, Sealed};
-use crate::log::segment::{self, SEGMENT_HEADER_BYTES, SegmentHeader};
-use crate::record::{Cursor, Record};
+use crate::record::{Chunks, Cursor, Group, Record, View};
 
-/// How many bytes of regions are kept at hand.
-const CACHE_BYTES: usize = 16 * 1_024 * 1_024;
-
-/// A segment that is not compressed.
-#[derive(Debug)]
-pub(crate) struct Raw {
-    path: PathBuf,
-    file: OnceLock<File>,
-    regions: Regions,
-    /// Whether the regions are known. Those of a segment that was not read at start are found when
-    /// they are first asked for.
-    found: OnceLock<()>,
-}
-
-#[derive(Debug, Clone)]
-enum Form {
-    Raw(Arc<Raw>),
-    Sealed(Arc<Sealed>),
-}
-
-#[derive(Debug, Clone)]
-struct Entry {
-    number: u32,
-    form: Form,
-}
+/// How much memory the blocks that were read lately may take.
+const CACHE_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+/// How often a block is looked for anew because its segment was sealed in between.
+const LOOKS_MAX: usize = 5;
 
 /// The synced part of the log, for any number of readers.
 #[derive(Debug)]
 pub(crate) struct LogReader {
     dir: PathBuf,
     disk: Arc<dyn Disk>,
-    /// By the place in the order of the first record.
-    segments: RwLock<BTreeMap<u64, Entry>>,
+    segments: RwLock<Segments>,
     cache: Cache,
+    spare: Spare,
+    /// Held while files are replaced or deleted.
+    busy: Mutex<()>,
+}
+
+/// Whether a block is likely to be read again soon.
+#[derive(Debug, Clone, Copy)]
+enum Again {
+    Likely,
+    Unlikely,
 }
 
 /// Takes a place in the order and what is there.
 pub(crate) type Visit<'a> = dyn FnMut(u64, Record) -> Result<ControlFlow<()>, ReadError> + 'a;
 
 impl LogReader {
+    /// One that has nothing to read yet.
     pub(crate) fn new(dir: PathBuf, disk: Arc<dyn Disk>) -> Self {
-        Self { dir, disk, segments: RwLock::default(), cache: Cache::new(CACHE_BYTES) }
+        let segments = RwLock::default();
+        let cache = Cache::new(CACHE_BYTES_MAX);
+        let spare = Spare::new(dir.clone());
+        Self { dir, disk, segments, cache, spare, busy: Mutex::default() }
     }
 
-    /// A reader of a log that nobody writes to. Nothing is read before it is asked for.
+    /// A reader of a log that nobody writes to. Changes nothing, and reads little before it is asked.
     pub(crate) fn open(dir: &Path, disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
         let reader = Self::new(dir.to_owned(), disk);
-        // With an index that covers everything, recovery only looks at what is there.
-        recover_only(dir, &reader)?;
+        recover_only(&reader)?;
         Ok(reader)
     }
 
@@ -73,280 +64,256 @@ impl LogReader {
         &self.dir
     }
 
-    /// Adds a raw segment whose regions are known to the caller, or not yet known to anyone.
-    pub(crate) fn add_raw(&self, header: SegmentHeader, known: bool) -> Arc<Raw> {
-        let path = segment::path(&self.dir, header.number);
-        let found = OnceLock::new();
-        if known {
-            found.set(()).ok();
-        }
-        let raw = Arc::new(Raw { path, file: OnceLock::new(), regions: Regions::default(), found });
-        self.put(header, Form::Raw(Arc::clone(&raw)));
-        raw
-    }
-
-    pub(crate) fn add_sealed(&self, sealed: Sealed) {
-        self.put(sealed.header, Form::Sealed(Arc::new(sealed)));
-    }
-
-    fn put(&self, header: SegmentHeader, form: Form) {
-        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
-        segments.insert(header.first_seq, Entry { number: header.number, form });
-    }
-
-    /// The place in the order of the first record that is still there, or will be.
+    /// The place in the order of the first record that is kept.
     pub(crate) fn first_seq(&self) -> u64 {
-        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-        segments.keys().next().copied().unwrap_or(1)
+        self.segments().first_seq()
+    }
+
+    /// Where the segments begin, oldest first.
+    pub(crate) fn segment_starts(&self) -> Vec<u64> {
+        self.segments().starts()
     }
 
     /// The event at `seq`, with a standing that is not filled in; `None` when there is none, but
     /// something else or nothing.
     pub(crate) fn event(&self, seq: u64) -> Result<Option<Event>, ReadError> {
-        Ok(match self.record(seq)? {
-            Some(Record::Event(event)) => Some(event),
-            Some(Record::Amended { event, .. }) => Some(event),
-            Some(Record::Standing { .. }) | None => None,
-        })
+        Ok(self.record(seq)?.and_then(event_of))
     }
 
     /// The events at `seqs`, which ascend and each are of one.
     pub(crate) fn events(&self, seqs: &[u64]) -> Result<Vec<Event>, ReadError> {
         let missing = || ReadError::Inconsistent("no event is where the index says");
-        seqs.iter().map(|seq| self.event(*seq)?.ok_or_else(missing)).collect()
+        let mut events = Vec::with_capacity(seqs.len());
+        self.records(seqs, &mut |record| events.extend(event_of(record)))?;
+        if events.len() == seqs.len() { Ok(events) } else { Err(missing()) }
     }
 
+    /// The record at `seq`; `None` if it is not kept any more or not there yet.
     pub(crate) fn record(&self, seq: u64) -> Result<Option<Record>, ReadError> {
-        let Some(entry) = self.entry_of(seq) else { return Ok(None) };
-        let Some(region) = region_of(&entry, seq)? else { return Ok(None) };
-        let bytes = self.load(&entry, region)?;
-        for frame in frames(&bytes) {
-            let frame = frame.map_err(|at| damaged(&entry, region, at))?;
-            let Some(nth) = seq.checked_sub(frame.first_seq) else { break };
-            if nth < frame.records.into() {
-                let read = || {
-                    let mut cursor = Cursor::new(frame.payload());
-                    cursor.skip(u32::try_from(nth).unwrap_or(u32::MAX))?;
-                    cursor.next()?.map(|view| Record::of(seq, &view)).transpose()
-                };
-                return read().map_err(|_| damaged(&entry, region, 0));
-            }
-        }
-        Ok(None)
+        let mut read = None;
+        self.records(&[seq], &mut |record| read = Some(record))?;
+        Ok(read)
     }
 
-    /// Gives every record from `from` on to `visit`, oldest first.
-    pub(crate) fn scan(&self, from: u64, visit: &mut Visit<'_>) -> Result<(), ReadError> {
-        for entry in self.entries_from(from) {
-            let regions = regions(&entry)?;
-            let first = regions.partition_point(|region| region.first_seq <= from);
-            for region in regions.iter().skip(first.saturating_sub(1)) {
-                for (seq, record) in self.records(&entry, *region)? {
-                    if seq >= from && visit(seq, record)?.is_break() {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives every record before `before` to `visit`, newest first.
-    pub(crate) fn scan_back(&self, before: u64, visit: &mut Visit<'_>) -> Result<(), ReadError> {
-        let entries: Vec<Entry> = {
-            let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-            segments.range(..before).rev().map(|(_, entry)| entry.clone()).collect()
-        };
-        for entry in entries {
-            for region in regions(&entry)?.into_iter().rev() {
-                if region.first_seq >= before {
-                    continue;
-                }
-                for (seq, record) in self.records(&entry, region)?.into_iter().rev() {
-                    if seq < before && visit(seq, record)?.is_break() {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn records(&self, entry: &Entry, region: Region) -> Result<Vec<(u64, Record)>, ReadError> {
-        let bytes = self.load(entry, region)?;
-        let mut records = Vec::new();
-        for frame in frames(&bytes) {
-            let frame = frame.map_err(|at| damaged(entry, region, at))?;
-            let mut cursor = Cursor::new(frame.payload());
-            for seq in (frame.first_seq..).take(usize::try_from(frame.records).unwrap_or(0)) {
-                let read = cursor
-                    .next()
-                    .and_then(|view| view.map(|view| Record::of(seq, &view)).transpose());
-                let record = read.map_err(|_| damaged(entry, region, 0))?;
-                records.push((seq, record.ok_or_else(|| damaged(entry, region, 0))?));
-            }
-        }
-        Ok(records)
-    }
-
-    fn entry_of(&self, seq: u64) -> Option<Entry> {
-        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-        segments.range(..=seq).next_back().map(|(_, entry)| entry.clone())
-    }
-
-    fn entries_from(&self, from: u64) -> Vec<Entry> {
-        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-        let first = segments.range(..=from).next_back().map_or(0, |(first, _)| *first);
-        let range = segments.range((Bound::Included(first), Bound::Unbounded));
-        range.map(|(_, entry)| entry.clone()).collect()
-    }
-
-    fn load(&self, entry: &Entry, region: Region) -> Result<Arc<Vec<u8>>, ReadError> {
-        match &entry.form {
-            // A raw region may still grow, and the operating system keeps it at hand.
-            Form::Raw(raw) => raw.read(region).map(Arc::new),
-            Form::Sealed(sealed) => {
-                if let Some(bytes) = self.cache.get(entry.number, region.offset) {
-                    return Ok(bytes);
-                }
-                let path = || sealed.path().to_owned();
-                let bytes = sealed.read(region).map_err(|error| match error {
-                    BlockError::Damaged(offset) => ReadError::Damaged { path: path(), offset },
-                    BlockError::Io(source) => ReadError::Io { path: path(), source },
-                })?;
-                let bytes = Arc::new(bytes);
-                self.cache.put(entry.number, region.offset, &bytes);
-                Ok(bytes)
-            }
-        }
-    }
-
-    /// Compresses the oldest raw segment all of whose records are at or before `seq`, unless it is
-    /// the one that is being filled; `false` when there is none.
-    pub(crate) fn compress_next(&self, seq: u64) -> Result<bool, OpenError> {
-        let due = {
-            let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-            let behind = segments.keys().skip(1);
-            let mut pairs = segments.iter().zip(behind);
-            let is_due = |((_, entry), next): &((&u64, &Entry), &u64)| {
-                matches!(entry.form, Form::Raw(_)) && **next <= seq.saturating_add(1)
+    /// Gives the records at `seqs`, which ascend, to `visit`. Leaves out those that are not kept any
+    /// more or not there yet.
+    pub(super) fn records(
+        &self,
+        seqs: &[u64],
+        visit: &mut dyn FnMut(Record),
+    ) -> Result<(), ReadError> {
+        let mut rest = seqs;
+        while let Some(first) = rest.first() {
+            let Some((found, block)) = self.block_of(*first, Again::Likely)? else {
+                rest = rest.get(1..).unwrap_or_default();
+                continue;
             };
-            pairs.find(is_due).map(|((first_seq, entry), _)| (*first_seq, entry.number))
-        };
-        let Some((first_seq, number)) = due else { return Ok(false) };
-        let path = segment::path(&self.dir, number);
-        let bytes =
-            fs::read(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
-        let raw = bytes.get(SEGMENT_HEADER_BYTES..).unwrap_or_default();
-        let header = SegmentHeader { number, first_seq };
-        self.add_sealed(sealed::write(&self.dir, header, raw, self.disk.as_ref())?);
-        // Whoever is reading the raw file has it open.
-        fs::remove_file(&path).map_err(|source| OpenError::Io { path, source })?;
-        Ok(true)
+            let failed = |fault| self.failed(&found, fault);
+            for part in block.parts() {
+                let (here, later) =
+                    rest.split_at(rest.partition_point(|seq| *seq < part.end_seq()));
+                rest = later;
+                pick(&part, here, visit).map_err(failed)?;
+            }
+            // Nothing moved on only if the block does not hold what its segment says.
+            if rest.first() == Some(first) {
+                return Err(failed(misplaced(&found)));
+            }
+        }
+        Ok(())
     }
 
-    /// Where the segments begin, oldest first.
-    pub(crate) fn segment_starts(&self) -> Vec<u64> {
-        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-        segments.keys().copied().collect()
+    /// Gives every record from `from_seq` on to `visit`, oldest first, until it breaks.
+    pub(crate) fn scan(&self, from_seq: u64, visit: &mut Visit<'_>) -> Result<(), ReadError> {
+        let mut next = from_seq.max(self.first_seq());
+        while let Some((found, block)) = self.block_of(next, Again::Unlikely)? {
+            let before = next;
+            for part in block.parts().filter(|part| part.end_seq() > before) {
+                let scanned = part.visit(next, |seq, view| {
+                    let record = own(&part, seq, view).map_err(Stop::Fault)?;
+                    match visit(seq, record) {
+                        Ok(ControlFlow::Continue(())) => Ok(()),
+                        Ok(ControlFlow::Break(())) => Err(Stop::Asked),
+                        Err(error) => Err(Stop::Fault(Fault::Read(error))),
+                    }
+                });
+                match scanned {
+                    Ok(()) => next = part.end_seq(),
+                    Err(Stop::Asked) => return Ok(()),
+                    Err(Stop::Fault(fault)) => return Err(self.failed(&found, fault)),
+                }
+            }
+            if next == before {
+                return Err(self.failed(&found, misplaced(&found)));
+            }
+        }
+        Ok(())
     }
 
-    /// Deletes the oldest segments as long as all their records are before `seq`, but never the one
-    /// that is being filled. Gives how many.
-    pub(crate) fn drop_before(&self, seq: u64) -> io::Result<usize> {
-        let mut dropped: usize = 0;
+    /// Gives every record before `before_seq` to `visit`, newest first, until it breaks.
+    pub(crate) fn scan_back(
+        &self,
+        before_seq: u64,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), ReadError> {
+        let mut end = before_seq.min(self.segments().end_seq());
+        while let Some(last) = end.checked_sub(1)
+            && let Some((found, block)) = self.block_of(last, Again::Likely)?
+        {
+            let before = end;
+            for part in block.parts().rev().filter(|part| part.first_seq < before) {
+                match part_back(&part, before, visit) {
+                    Ok(()) => end = part.first_seq,
+                    Err(Stop::Asked) => return Ok(()),
+                    Err(Stop::Fault(fault)) => return Err(self.failed(&found, fault)),
+                }
+            }
+            if end == before {
+                return Err(self.failed(&found, misplaced(&found)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The block that holds `seq`.
+    fn block_of(&self, seq: u64, again: Again) -> Result<Option<(Found, Arc<Block>)>, ReadError> {
+        let mut looks: usize = 0;
         loop {
-            let entry = {
-                let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
-                let mut firsts = segments.keys();
-                let (first, next) = (firsts.next().copied(), firsts.next().copied());
-                match (first, next) {
-                    (Some(first), Some(next)) if next <= seq => segments.remove(&first),
-                    _ => None,
+            looks = looks.saturating_add(1);
+            let place = self.segments().find(seq);
+            let (path, loaded) = match place {
+                Where::Nowhere => return Ok(None),
+                Where::Found(found) => {
+                    let block = self.load(&found, again);
+                    (found.form.path(&self.dir, found.number), block.map(|block| (found, block)))
+                }
+                Where::In(full) => {
+                    let loaded = full
+                        .find(&self.dir, seq)
+                        .and_then(|found| Ok((found, self.load(&found, again)?)));
+                    (full.path(&self.dir), loaded)
                 }
             };
-            let Some(entry) = entry else { return Ok(dropped) };
-            fs::remove_file(match &entry.form {
-                Form::Raw(raw) => raw.path.as_path(),
-                Form::Sealed(sealed) => sealed.path(),
-            })?;
-            self.disk.sync_all(&File::open(&self.dir)?)?;
-            dropped = dropped.saturating_add(1);
+            match loaded {
+                Ok(found) => return Ok(Some(found)),
+                // Its segment was sealed or dropped since it was looked up.
+                Err(Fault::Io(error))
+                    if error.kind() == io::ErrorKind::NotFound && looks < LOOKS_MAX => {}
+                Err(fault) => return Err(fault.on_read(&path)),
+            }
         }
+    }
+
+    fn load(&self, found: &Found, again: Again) -> Result<Arc<Block>, Fault> {
+        if let Some(block) = self.cache.get(found) {
+            return Ok(block);
+        }
+        let path = found.form.path(&self.dir, found.number);
+        let block = Arc::new(Block::load(&path, found.form, found.place)?);
+        match again {
+            Again::Likely => self.cache.put(found, &block),
+            Again::Unlikely => {}
+        }
+        Ok(block)
+    }
+
+    fn failed(&self, found: &Found, fault: Fault) -> ReadError {
+        fault.on_read(&found.form.path(&self.dir, found.number))
+    }
+
+    pub(super) fn disk(&self) -> &dyn Disk {
+        self.disk.as_ref()
+    }
+
+    pub(super) fn spare(&self) -> &Spare {
+        &self.spare
+    }
+
+    pub(super) fn busy(&self) -> &Mutex<()> {
+        &self.busy
+    }
+
+    pub(super) fn segments(&self) -> RwLockReadGuard<'_, Segments> {
+        // Each change leaves the list whole even when it panics, so a poisoned lock harms nothing.
+        self.segments.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn segments_mut(&self) -> RwLockWriteGuard<'_, Segments> {
+        self.segments.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn regions(entry: &Entry) -> Result<Vec<Region>, ReadError> {
-    match &entry.form {
-        Form::Sealed(sealed) => Ok(sealed.regions.clone()),
-        Form::Raw(raw) => {
-            raw.find_regions()?;
-            Ok(raw.regions.all())
-        }
+fn misplaced(found: &Found) -> Fault {
+    Fault::Damaged { offset: found.place.offset, what: "block does not hold its records" }
+}
+
+/// Why a scan goes no further.
+enum Stop {
+    Asked,
+    Fault(Fault),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
     }
 }
 
-fn region_of(entry: &Entry, seq: u64) -> Result<Option<Region>, ReadError> {
-    match &entry.form {
-        Form::Sealed(sealed) => Ok(find(&sealed.regions, seq)),
-        Form::Raw(raw) => {
-            raw.find_regions()?;
-            Ok(raw.regions.find(seq))
-        }
+fn event_of(record: Record) -> Option<Event> {
+    match record {
+        Record::Event(event) | Record::Amended { event, .. } => Some(event),
+        Record::Standing { .. } => None,
     }
 }
 
-fn damaged(entry: &Entry, region: Region, at: usize) -> ReadError {
-    let (path, at) = match &entry.form {
-        Form::Raw(raw) => (raw.path.clone(), at),
-        Form::Sealed(sealed) => (sealed.path().to_owned(), 0),
-    };
-    let at = u64::try_from(at).unwrap_or(u64::MAX);
-    ReadError::Damaged { path, offset: region.offset.saturating_add(at) }
+/// The record at `seq`, which is in `part`.
+fn own(part: &Records<'_>, seq: u64, view: &View<'_>) -> Result<Record, Fault> {
+    Record::of(seq, view).map_err(|Malformed| part.unreadable())
 }
 
-impl Raw {
-    /// Makes a synced frame readable.
-    pub(crate) fn publish(&self, first_seq: u64, offset: u64, bytes: u32) {
-        self.regions.add(first_seq, offset, bytes);
-    }
-
-    fn file(&self) -> Result<&File, ReadError> {
-        if let Some(file) = self.file.get() {
-            return Ok(file);
+/// Gives the records at `seqs`, which ascend and are all in `part`, to `visit`.
+fn pick(part: &Records<'_>, seqs: &[u64], visit: &mut dyn FnMut(Record)) -> Result<(), Fault> {
+    let mut cursor = Cursor::new(part.payload);
+    let mut next = part.first_seq;
+    for seq in seqs {
+        let skipped = seq.checked_sub(next).and_then(|records| u32::try_from(records).ok());
+        let skipped = skipped.ok_or_else(|| part.unreadable())?;
+        cursor.skip(skipped).map_err(|Malformed| part.unreadable())?;
+        match cursor.next() {
+            Ok(Some(view)) => visit(own(part, *seq, &view)?),
+            Ok(None) | Err(Malformed) => return Err(part.unreadable()),
         }
-        let file = File::open(&self.path).map_err(|error| self.failed(error))?;
-        Ok(self.file.get_or_init(|| file))
+        next = seq.saturating_add(1);
     }
+    Ok(())
+}
 
-    fn read(&self, region: Region) -> Result<Vec<u8>, ReadError> {
-        let mut bytes = vec![0; usize::try_from(region.bytes).unwrap_or(usize::MAX)];
-        let read = self.file()?.read_exact_at(&mut bytes, region.offset);
-        read.map_err(|error| self.failed(error))?;
-        Ok(bytes)
-    }
-
-    /// Finds the regions of a segment that was not read at start.
-    fn find_regions(&self) -> Result<(), ReadError> {
-        if self.found.get().is_some() {
-            return Ok(());
+/// Gives the records of `part` before `before_seq` to `visit`, newest first.
+fn part_back(part: &Records<'_>, before_seq: u64, visit: &mut Visit<'_>) -> Result<(), Stop> {
+    let unreadable = |Malformed| Stop::Fault(part.unreadable());
+    let mut groups: Vec<(u64, Group<'_>)> = Vec::new();
+    let mut first_seq = part.first_seq;
+    let mut chunks = Chunks::new(part.payload);
+    while let Some(mut chunk) = chunks.next().map_err(unreadable)? {
+        while let Some(group) = chunk.next_group().map_err(unreadable)? {
+            groups.push((first_seq, group));
+            first_seq = first_seq.saturating_add(group.records.into());
         }
-        let bytes = fs::read(&self.path).map_err(|error| self.failed(error))?;
-        let found = Regions::default();
-        let mut offset = SEGMENT_HEADER_BYTES;
-        for frame in frames(bytes.get(offset..).unwrap_or_default()) {
-            let place = u64::try_from(offset).unwrap_or(u64::MAX);
-            let damaged = |_| ReadError::Damaged { path: self.path.clone(), offset: place };
-            let frame = frame.map_err(damaged)?;
-            found.add(frame.first_seq, place, u32::try_from(frame.bytes).unwrap_or(u32::MAX));
-            offset = offset.saturating_add(frame.bytes);
+    }
+    for (first_seq, group) in groups.into_iter().rev().filter(|(first, _)| *first < before_seq) {
+        let mut cursor = Cursor::of_group(group).map_err(unreadable)?;
+        let mut records = Vec::new();
+        for seq in first_seq..before_seq {
+            let Some(view) = cursor.next().map_err(unreadable)? else { break };
+            records.push((seq, own(part, seq, &view)?));
         }
-        self.regions.fill(found.all());
-        self.found.set(()).ok();
-        Ok(())
+        for (seq, record) in records.into_iter().rev() {
+            match visit(seq, record) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => return Err(Stop::Asked),
+                Err(error) => return Err(Stop::Fault(Fault::Read(error))),
+            }
+        }
     }
-
-    fn failed(&self, source: io::Error) -> ReadError {
-        ReadError::Io { path: self.path.clone(), source }
-    }
+    Ok(())
 }

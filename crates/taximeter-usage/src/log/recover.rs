@@ -1,377 +1,270 @@
-//! Reading the whole log at start, and telling a write cut short by a crash from damage.
+//! Finding out at start how far the log goes, and telling a write cut short by a crash from damage.
 //!
 //! A group commit is synced before the next one is written, so a crash can only have cut short the
 //! very last frame of the last segment. That frame was acknowledged to nobody: it is cut off.
 //! Anything else that does not read as written is damage to acknowledged events, and then the log
 //! refuses to open rather than bill with less than was recorded.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::fs::OpenOptions;
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::{OpenError, ReadError};
-use crate::log::disk::{Disk, OsDisk, ReadOnly};
-use crate::log::frame::{Frame, FrameFault, FrameKind};
-use crate::log::reader::{LogReader, Raw};
-use crate::log::region::frames;
-use crate::log::sealed::{self, BlockError, Sealed};
-use crate::log::segment::Form;
-use crate::log::segment::{self, HeaderFault, SEGMENT_HEADER_BYTES, SegmentHeader};
-use crate::record::{Cursor, View};
+use super::block::{BlockPlace, Records};
+use super::fault::{Fault, wide};
+use super::frame::FrameKind;
+use super::raw::RawSegment;
+use super::reader::LogReader;
+use super::sealed::{self, SealedHeader};
+use super::segment::{self, Form, Forms, SegmentHeader};
+use super::segments::{Full, Growing, Segments};
+use crate::error::OpenError;
+use crate::log::disk::Disk;
+use crate::record::View;
 use crate::state::ApplyError;
 
-/// Takes a record of the log and its place in the order.
+/// Takes a record of the log and its place in the order. It may itself read what came before.
 pub(crate) type Apply<'a> = dyn FnMut(u64, &View<'_>) -> Result<(), ApplyError> + 'a;
 
-/// How far the log goes.
-#[derive(Debug)]
-pub(crate) struct Recovered {
-    /// The last segment, if it can be written to.
-    pub(crate) last: Option<(u32, Arc<Raw>)>,
-    /// The number of the segment after the last.
-    pub(crate) next_number: u32,
-    /// Where its last frame ends.
-    pub(crate) end: u64,
-    /// The place in the order that the next record takes.
-    pub(crate) next_seq: u64,
+/// Where a log ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogEnd {
+    /// The last segment, where the log grows.
+    pub(crate) number: u32,
+    /// Where in it the last frame ends.
+    pub(crate) offset: u64,
     /// Whether the last frame is a mark, or there is no frame to protect by one.
     pub(crate) marked: bool,
+    /// The bytes behind that a crash left.
+    pub(crate) torn_bytes: u64,
 }
 
-/// Looks at every segment in `dir`, gives each record behind `after_seq` to `apply`, and says to
-/// `reader` what there is. Segments that hold nothing behind `after_seq` are not read but for what they
-/// say of themselves.
-pub(crate) fn recover(
-    dir: &Path,
-    reader: &LogReader,
-    disk: &dyn Disk,
-    after_seq: u64,
-    apply: &mut Apply<'_>,
-) -> Result<Recovered, OpenError> {
-    let found =
-        segment::list(dir).map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
-    let mut so_far = Recovered { last: None, next_number: 0, end: 0, next_seq: 1, marked: true };
-    let mut is_first = true;
-    let mut ahead = found.iter().peekable();
-    while let Some((number, form)) = ahead.next() {
-        // What retention deleted is missing at the beginning, and only there.
-        if !is_first && *number != so_far.next_number {
-            let path = segment::path(dir, so_far.next_number);
-            return Err(OpenError::Damaged { path, offset: 0, what: "segment is missing" });
-        }
-        so_far.next_number = number.saturating_add(1);
-        let before = Before { is_first, next_seq: so_far.next_seq, after_seq };
-        match form {
-            Form::Sealed => {
-                let sealed = Sealed::open(sealed::path(dir, *number))?;
-                let (header, last_seq) = (sealed.header, sealed.last_seq);
-                check_follows(&header, *number, &before, sealed.path())?;
-                if last_seq > after_seq {
-                    so_far.next_seq = header.first_seq;
-                    apply_sealed(&sealed, &mut so_far, after_seq, apply)?;
-                }
-                reader.add_sealed(sealed);
-                so_far.next_seq = last_seq.saturating_add(1);
-                so_far.last = None;
-            }
-            Form::Raw => {
-                let path = segment::path(dir, *number);
-                let header = read_header(&path)?;
-                check_follows(&header, *number, &before, &path)?;
-                so_far.next_seq = header.first_seq;
-                let next = ahead.peek().map(|(number, form)| first_seq_of(dir, *number, *form));
-                let next = next.transpose()?;
-                if let Some(next) = next.filter(|next| *next <= after_seq.saturating_add(1)) {
-                    // The index covers all of it.
-                    reader.add_raw(header, false);
-                    so_far.next_seq = next;
-                } else {
-                    let raw = reader.add_raw(header, true);
-                    let bytes = fs::read(&path).map_err(failed(&path))?;
-                    let segment = Segment { path, bytes, after_seq };
-                    let cut = segment.frames(&mut so_far, &raw, apply)?;
-                    if let Some((offset, what)) = cut {
-                        segment.cut(ahead.peek().is_none(), &so_far, offset, what, disk)?;
-                    }
-                    so_far.last = Some((*number, raw));
-                }
-            }
-        }
-        is_first = false;
-    }
-    if so_far.next_seq <= after_seq {
-        let what = "log is shorter than what was derived from it";
-        return Err(OpenError::Damaged { path: dir.to_owned(), offset: 0, what });
-    }
-    Ok(so_far)
-}
-
-/// What is known before a segment is read.
-struct Before {
-    is_first: bool,
-    next_seq: u64,
-    after_seq: u64,
-}
-
-/// Says to `reader` what segments there are, and changes nothing.
-pub(crate) fn recover_only(dir: &Path, reader: &LogReader) -> Result<(), OpenError> {
-    let first = segment::list(dir).map_err(failed(dir))?.first().copied();
-    let Some((number, form)) = first else { return Ok(()) };
-    let before = first_seq_of(dir, number, form)?.saturating_sub(1);
-    recover(dir, reader, &ReadOnly, before, &mut |_, _| Ok(())).map(drop)
-}
-
-/// What there is of a log.
+/// What may be done to the files.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Checked {
-    pub(crate) first_seq: u64,
-    pub(crate) last_seq: u64,
-    pub(crate) segments: u64,
+pub(crate) enum Access<'a> {
+    /// What a crash left is removed.
+    Repair(&'a dyn Disk),
+    Read,
 }
 
-/// Reads and checks every byte of the log in `dir`. A frame that a crash cut short at the very end is
-/// no damage, and is left.
-pub(crate) fn check(dir: &Path) -> Result<Checked, OpenError> {
-    let reader = LogReader::new(dir.to_owned(), Arc::new(OsDisk));
-    if !dir.is_dir() {
-        return Ok(Checked { first_seq: 1, last_seq: 0, segments: 0 });
-    }
-    let starts = segment::list(dir).map_err(failed(dir))?;
-    let first = starts.first().map(|(number, form)| first_seq_of(dir, *number, *form));
-    let first_seq = first.transpose()?.unwrap_or(1);
-    // With an index that ends right before the first record, all is read.
-    let before = first_seq.saturating_sub(1);
-    let found = recover(dir, &reader, &ReadOnly, before, &mut |_, _| Ok(()))?;
-    Ok(Checked {
-        first_seq,
-        last_seq: found.next_seq.saturating_sub(1),
-        segments: u64::try_from(starts.len()).unwrap_or(u64::MAX),
-    })
-}
-
-fn check_follows(
-    header: &SegmentHeader,
+/// A segment before its records are read.
+#[derive(Debug)]
+struct Headed {
     number: u32,
-    before: &Before,
-    path: &Path,
-) -> Result<(), OpenError> {
-    if before.is_first && header.first_seq > before.after_seq.saturating_add(1) {
-        let what = "segment is missing";
-        let path = path.with_file_name(segment::file_name(number.saturating_sub(1)));
-        return Err(OpenError::Damaged { path, offset: 0, what });
-    }
-    let follows = before.is_first && (number > 0 || header.first_seq == 1)
-        || header.first_seq == before.next_seq;
-    if header.number == number && follows {
-        return Ok(());
-    }
-    let what = "segment does not follow the one before it";
-    Err(OpenError::Damaged { path: path.to_owned(), offset: 0, what })
+    form: Form,
+    first_seq: u64,
+    /// Where it ends and what its blocks are; not known of a raw segment.
+    index: Option<(u64, Vec<BlockPlace>)>,
 }
 
-fn first_seq_of(dir: &Path, number: u32, form: Form) -> Result<u64, OpenError> {
-    match form {
-        Form::Sealed => Ok(Sealed::open(sealed::path(dir, number))?.header.first_seq),
-        Form::Raw => Ok(read_header(&segment::path(dir, number))?.first_seq),
-    }
-}
-
-fn read_header(path: &Path) -> Result<SegmentHeader, OpenError> {
-    let mut bytes = Vec::with_capacity(SEGMENT_HEADER_BYTES);
-    let file = File::open(path).map_err(failed(path))?;
-    let most = u64::try_from(SEGMENT_HEADER_BYTES).unwrap_or(u64::MAX);
-    file.take(most).read_to_end(&mut bytes).map_err(failed(path))?;
-    SegmentHeader::decode(&bytes).map_err(|fault| match fault {
-        HeaderFault::Damaged => {
-            let what = "segment header is unreadable";
-            OpenError::Damaged { path: path.to_owned(), offset: 0, what }
-        }
-        HeaderFault::UnknownFormat(version) => {
-            OpenError::UnknownFormat { path: path.to_owned(), version }
-        }
-    })
-}
-
-fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> OpenError {
-    let path = path.to_owned();
-    |source| OpenError::Io { path, source }
-}
-
-struct Segment {
-    path: PathBuf,
-    bytes: Vec<u8>,
+/// Checks the segments in the directory of `reader`, says to it what there is, and gives the records
+/// behind `after_seq` to `apply`. Segments that hold nothing behind it are not read. `None` when
+/// there is no segment yet.
+pub(crate) fn recover(
+    reader: &LogReader,
     after_seq: u64,
-}
-
-impl Segment {
-    fn damaged(&self, offset: usize, what: &'static str) -> OpenError {
-        OpenError::Damaged { path: self.path.clone(), offset: wide(offset), what }
-    }
-
-    /// Applies frame after frame. Gives where the frames end and why, when something other than the
-    /// end of the file stands there.
-    fn frames(
-        &self,
-        so_far: &mut Recovered,
-        raw: &Raw,
-        apply: &mut Apply<'_>,
-    ) -> Result<Option<(usize, &'static str)>, OpenError> {
-        let mut offset = SEGMENT_HEADER_BYTES;
-        loop {
-            so_far.end = wide(offset);
-            let rest = self.bytes.get(offset..).unwrap_or_default();
-            if rest.is_empty() {
-                return Ok(None);
-            }
-            let frame = match Frame::parse(rest) {
-                Ok(frame) => frame,
-                Err(FrameFault::Damaged(what)) => return Ok(Some((offset, what))),
-                Err(FrameFault::UnknownFormat(version)) => {
-                    let path = self.path.clone();
-                    return Err(OpenError::UnknownFormat { path, version: version.into() });
-                }
-            };
-            if frame.first_seq != so_far.next_seq {
-                return Err(self.damaged(offset, "frame does not follow the one before it"));
-            }
-            apply_frame(&frame, so_far, self.after_seq, apply)
-                .map_err(|fault| fault.at(&self.path, wide(offset)))?;
-            so_far.marked = frame.kind == FrameKind::Mark;
-            let bytes = u32::try_from(frame.bytes).unwrap_or(u32::MAX);
-            raw.publish(frame.first_seq, wide(offset), bytes);
-            offset = offset.saturating_add(frame.bytes);
-        }
-    }
-
-    /// Decides what the bytes from `offset` on are: the zeros of a segment that is being filled, a
-    /// last frame cut short, or damage.
-    fn cut(
-        &self,
-        is_last: bool,
-        so_far: &Recovered,
-        offset: usize,
-        what: &'static str,
-        disk: &dyn Disk,
-    ) -> Result<(), OpenError> {
-        let tail = self.bytes.get(offset..).unwrap_or_default();
-        if !is_last {
-            return Err(self.damaged(offset, what));
-        }
-        let Some(used) = used_bytes(tail) else { return Ok(()) };
-        if holds_a_later_frame(tail, used.len(), so_far.next_seq) {
-            return Err(self.damaged(offset, what));
-        }
-        tracing::warn!(
-            path = %self.path.display(), offset, cut_bytes = used.len(), reason = what,
-            "cut an unfinished frame off the end of the usage log"
-        );
-        if !disk.is_writable() {
-            return Ok(());
-        }
-        // The cut-off bytes must not come back behind a later frame, so they are zeroed durably
-        // before anything is written.
-        let file = OpenOptions::new().write(true).open(&self.path).map_err(failed(&self.path))?;
-        file.set_len(wide(offset)).and_then(|()| disk.sync_all(&file)).map_err(failed(&self.path))
-    }
-}
-
-/// Why a whole frame was not applied.
-enum ApplyFault {
-    Damaged(&'static str),
-    Read(ReadError),
-}
-
-impl ApplyFault {
-    fn at(self, path: &Path, offset: u64) -> OpenError {
-        match self {
-            Self::Damaged(what) => OpenError::Damaged { path: path.to_owned(), offset, what },
-            Self::Read(error) => OpenError::Read(error),
-        }
-    }
-}
-
-/// Applies the records of a frame that are behind `after_seq`.
-fn apply_frame(
-    frame: &Frame<'_>,
-    so_far: &mut Recovered,
-    after_seq: u64,
+    access: Access<'_>,
     apply: &mut Apply<'_>,
-) -> Result<(), ApplyFault> {
-    let behind = frame.first_seq.saturating_add(frame.records.into());
-    if behind <= after_seq.saturating_add(1) {
-        so_far.next_seq = behind;
-        return Ok(());
-    }
-    let unreadable = |_| ApplyFault::Damaged("record is unreadable");
-    let mut cursor = Cursor::new(frame.payload());
-    while let Some(view) = cursor.next().map_err(unreadable)? {
-        if so_far.next_seq > after_seq {
-            apply(so_far.next_seq, &view).map_err(|error| match error {
-                ApplyError::Inconsistent(what) => ApplyFault::Damaged(what),
-                ApplyError::Read(error) => ApplyFault::Read(error),
-            })?;
-        }
-        so_far.next_seq = so_far.next_seq.saturating_add(1);
-    }
-    if so_far.next_seq != behind {
-        return Err(ApplyFault::Damaged("frame does not hold as many records as it says"));
-    }
-    Ok(())
-}
-
-/// Applies a compressed segment, as when what was derived from it is gone.
-fn apply_sealed(
-    sealed: &Sealed,
-    so_far: &mut Recovered,
-    after_seq: u64,
-    apply: &mut Apply<'_>,
-) -> Result<(), OpenError> {
-    for region in &sealed.regions {
-        let damaged = |what| OpenError::Damaged {
-            path: sealed.path().to_owned(),
-            offset: region.offset,
-            what,
+) -> Result<Option<LogEnd>, OpenError> {
+    let dir = reader.dir();
+    let mut headed = headed_segments(dir, access)?;
+    let Some(last) = headed.pop() else {
+        let path = Form::Raw.path(dir, 0);
+        return match after_seq {
+            0 => Ok(None),
+            _ => Err(Fault::damaged(0, SHORTER_THAN_INDEX).on_open(&path)),
         };
-        let bytes = sealed.read(*region).map_err(|error| match error {
-            BlockError::Damaged(_) => damaged("block is damaged"),
-            BlockError::Io(source) => OpenError::Io { path: sealed.path().to_owned(), source },
-        })?;
-        for frame in frames(&bytes) {
-            let frame = frame.map_err(|_| damaged("frame is damaged"))?;
-            if frame.first_seq != so_far.next_seq {
-                return Err(damaged("frame does not follow the one before it"));
-            }
-            apply_frame(&frame, so_far, after_seq, apply)
-                .map_err(|fault| fault.at(sealed.path(), region.offset))?;
-        }
+    };
+    if last.form != Form::Raw {
+        let path = Form::Raw.path(dir, last.number.saturating_add(1));
+        return Err(Fault::damaged(0, SEGMENT_MISSING).on_open(&path));
     }
-    Ok(())
+    let first = headed.first().unwrap_or(&last);
+    if first.first_seq.saturating_sub(1) > after_seq {
+        let path = Form::Raw.path(dir, first.number.saturating_sub(1));
+        return Err(Fault::damaged(0, SEGMENT_MISSING).on_open(&path));
+    }
+    let full = full_segments(headed, last.first_seq);
+    let growing = Growing::new(last.number, last.first_seq);
+    *reader.segments_mut() = Segments::new(full.clone(), growing);
+    for full in full.iter().filter(|full| full.end_seq.saturating_sub(1) > after_seq) {
+        full.read(dir, &mut |records| apply_records(records, after_seq, apply))
+            .map_err(|fault| fault.on_open(&full.path(dir)))?;
+    }
+    let path = Form::Raw.path(dir, last.number);
+    let end =
+        read_last(reader, &last, after_seq, access, apply).map_err(|fault| fault.on_open(&path))?;
+    if reader.segments().end_seq().saturating_sub(1) < after_seq {
+        let (offset, what) = (end.offset, SHORTER_THAN_INDEX);
+        return Err(Fault::Damaged { offset, what }.on_open(&path));
+    }
+    Ok(Some(end))
 }
 
-/// The bytes up to the last one that is not zero; `None` when all are zero.
-fn used_bytes(tail: &[u8]) -> Option<&[u8]> {
-    const BLOCK_BYTES: usize = 4_096;
-    const ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
-    // By blocks, because comparing slices is fast even in a build without optimisation.
-    let is_zero = |block: &[u8]| ZEROS.get(..block.len()) == Some(block);
-    let last_used = tail.chunks(BLOCK_BYTES).rposition(|block| !is_zero(block))?;
-    let end = last_used.saturating_add(1).saturating_mul(BLOCK_BYTES).min(tail.len());
-    let used = tail.get(..end)?;
-    let last = used.iter().rposition(|byte| *byte != 0)?;
-    used.get(..=last)
+/// Says to `reader` what there is, and changes nothing. Only the last segment is read.
+pub(crate) fn recover_only(reader: &LogReader) -> Result<(), OpenError> {
+    let headed = headed_segments(reader.dir(), Access::Read)?;
+    let before = headed.last().map_or(0, |last| last.first_seq.saturating_sub(1));
+    recover(reader, before, Access::Read, &mut |_, _| Ok(())).map(drop)
 }
 
-/// Whether a whole frame begins anywhere in the first bytes of `tail`, but not at its start. A crash
-/// never leaves one behind an unfinished frame. A frame may end in zeros, beyond what is used.
-fn holds_a_later_frame(tail: &[u8], used_bytes: usize, next_seq: u64) -> bool {
-    (1..used_bytes).filter_map(|offset| tail.get(offset..)).any(|rest| match Frame::parse(rest) {
-        Ok(frame) => frame.first_seq >= next_seq,
-        Err(FrameFault::Damaged(_)) => false,
-        Err(FrameFault::UnknownFormat(_)) => true,
+/// The place in the order of the first record in `dir` that is kept.
+pub(crate) fn first_seq_in(dir: &Path) -> Result<u64, OpenError> {
+    let headed = headed_segments(dir, Access::Read)?;
+    Ok(headed.first().map_or(1, |first| first.first_seq))
+}
+
+/// Each segment ends where the one after it begins, the last one at `end_seq`.
+fn full_segments(headed: Vec<Headed>, end_seq: u64) -> Vec<Arc<Full>> {
+    let starts: Vec<u64> = headed.iter().map(|segment| segment.first_seq).collect();
+    let ends = starts.into_iter().skip(1).chain([end_seq]);
+    let full = headed.into_iter().zip(ends).map(|(segment, end_seq)| {
+        let Headed { number, form, first_seq, index } = segment;
+        let full = Full::new(number, form, first_seq, end_seq);
+        Arc::new(match index {
+            Some((_, places)) => full.with_places(places),
+            None => full,
+        })
+    });
+    full.collect()
+}
+
+const SHORTER_THAN_INDEX: &str = "log is shorter than its index";
+const SEGMENT_MISSING: &str = "segment is missing";
+const DOES_NOT_FOLLOW: &str = "segment does not follow the one before it";
+
+/// All segments in order, of which each has one form and follows the one before it.
+fn headed_segments(dir: &Path, access: Access<'_>) -> Result<Vec<Headed>, OpenError> {
+    let failed = |source| OpenError::Io { path: dir.to_owned(), source };
+    if let Access::Repair(disk) = access {
+        segment::remove_unfinished(dir, disk).map_err(failed)?;
+    }
+    let mut headed: Vec<Headed> = Vec::new();
+    for (number, forms) in segment::list(dir).map_err(failed)? {
+        if let Some(before) = headed.last()
+            && before.number.checked_add(1) != Some(number)
+        {
+            let path = Form::Raw.path(dir, before.number.saturating_add(1));
+            return Err(Fault::damaged(0, SEGMENT_MISSING).on_open(&path));
+        }
+        let form = form_of(dir, number, forms, access)?;
+        let segment = Headed::read(dir, number, form)
+            .map_err(|fault| fault.on_open(&form.path(dir, number)))?;
+        if let Some(before) = headed.last()
+            && (segment.first_seq < before.first_seq
+                || before.end_seq().is_some_and(|end_seq| end_seq != segment.first_seq))
+        {
+            return Err(Fault::damaged(0, DOES_NOT_FOLLOW).on_open(&form.path(dir, number)));
+        }
+        headed.push(segment);
+    }
+    Ok(headed)
+}
+
+/// The form of a segment that counts. A crash while it was sealed leaves both: then the sealed one
+/// does if it is whole, which it is unless it was damaged since.
+fn form_of(dir: &Path, number: u32, forms: Forms, access: Access<'_>) -> Result<Form, OpenError> {
+    let (form, other) = match forms {
+        Forms { sealed: false, .. } => return Ok(Form::Raw),
+        Forms { raw: false, .. } => return Ok(Form::Sealed),
+        Forms { .. } => match read_sealed(dir, number) {
+            Ok(()) => (Form::Sealed, Form::Raw),
+            Err(Fault::Damaged { .. } | Fault::UnknownFormat(_)) => (Form::Raw, Form::Sealed),
+            Err(fault @ (Fault::Io(_) | Fault::Read(_))) => {
+                return Err(fault.on_open(&Form::Sealed.path(dir, number)));
+            }
+        },
+    };
+    if let Access::Repair(disk) = access {
+        let path = other.path(dir, number);
+        let removed = disk.remove_file(&path).and_then(|()| segment::sync_names(dir, disk));
+        removed.map_err(|source| OpenError::Io { path, source })?;
+    }
+    Ok(form)
+}
+
+/// Checks all of a sealed segment.
+fn read_sealed(dir: &Path, number: u32) -> Result<(), Fault> {
+    let Headed { form, first_seq, index, .. } = Headed::read(dir, number, Form::Sealed)?;
+    let (end_seq, places) = index.unwrap_or((first_seq, Vec::new()));
+    let full = Full::new(number, form, first_seq, end_seq).with_places(places);
+    full.read(dir, &mut |_| Ok(()))
+}
+
+impl Headed {
+    fn read(dir: &Path, number: u32, form: Form) -> Result<Self, Fault> {
+        let path = form.path(dir, number);
+        let (header, index) = match form {
+            Form::Raw => (segment::read_header(&path)?, None),
+            Form::Sealed => {
+                let (header, places) = sealed::open(&path)?;
+                let SealedHeader { number, first_seq, end_seq } = header;
+                (SegmentHeader { number, first_seq }, Some((end_seq, places)))
+            }
+        };
+        let first_seq = header.first_seq;
+        let segment = Self { number, form, first_seq, index };
+        let follows =
+            header.number == number && segment.end_seq().is_none_or(|end_seq| end_seq >= first_seq);
+        if follows { Ok(segment) } else { Err(Fault::damaged(0, DOES_NOT_FOLLOW)) }
+    }
+
+    fn end_seq(&self) -> Option<u64> {
+        self.index.as_ref().map(|(end_seq, _)| *end_seq)
+    }
+}
+
+fn apply_records(
+    records: &Records<'_>,
+    after_seq: u64,
+    apply: &mut Apply<'_>,
+) -> Result<(), Fault> {
+    if records.end_seq().saturating_sub(1) <= after_seq {
+        return Ok(());
+    }
+    let offset = records.offset;
+    records.visit(after_seq.saturating_add(1), |seq, view| {
+        apply(seq, view).map_err(|error| Fault::applying(error, offset))
     })
 }
 
-fn wide(offset: usize) -> u64 {
-    u64::try_from(offset).unwrap_or(u64::MAX)
+/// Reads the segment that the log ends in.
+fn read_last(
+    reader: &LogReader,
+    last: &Headed,
+    after_seq: u64,
+    access: Access<'_>,
+    apply: &mut Apply<'_>,
+) -> Result<LogEnd, Fault> {
+    let path = Form::Raw.path(reader.dir(), last.number);
+    let raw = RawSegment::read(&path)?;
+    let walked = raw.walk(last.first_seq, &mut |frame, place| {
+        reader.segments_mut().publish(frame.kind, frame.records, place);
+        match frame.kind {
+            FrameKind::Records => apply_records(&frame.records_at(place.offset), after_seq, apply),
+            FrameKind::Mark => Ok(()),
+        }
+    })?;
+    let offset = wide(walked.end);
+    let torn_bytes = match walked.cut {
+        Some(what) => raw.torn_bytes(&walked, what)?,
+        None => 0,
+    };
+    if let Access::Repair(disk) = access
+        && torn_bytes > 0
+    {
+        cut(&path, offset, torn_bytes, walked.cut.unwrap_or_default(), disk)?;
+    }
+    Ok(LogEnd { number: last.number, offset, marked: walked.marked, torn_bytes })
+}
+
+/// Cuts an unfinished frame off. Its bytes must not come back behind a later frame, so this is
+/// durable before anything is written.
+fn cut(path: &Path, end: u64, cut_bytes: u64, reason: &str, disk: &dyn Disk) -> Result<(), Fault> {
+    tracing::warn!(
+        path = %path.display(), offset = end, cut_bytes, reason,
+        "cut an unfinished frame off the end of the usage log"
+    );
+    let file = OpenOptions::new().write(true).open(path)?;
+    disk.set_len(&file, end)?;
+    Ok(disk.sync_all(&file)?)
 }

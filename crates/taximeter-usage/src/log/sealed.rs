@@ -1,265 +1,259 @@
-//! A sealed segment, compressed.
+//! A sealed segment: the chunks of a full one, compressed in blocks, with an index of the blocks.
 //!
 //! ```text
-//! magic 8 | version 4 | number 4 | first seq 8 | checksum 8
-//! | block…
-//! | table: for each block first seq 8 | offset 8 | bytes 4 | raw bytes 4 | checksum 8
-//! | table offset 8 | blocks 4 | version 4 | last seq 8 | checksum of table and this 8
+//! file:   magic 8 | version 4 | number 4 | first seq 8 | end seq 8 | checksum 8 | blocks | index | end
+//! block:  raw bytes 4 | compressed bytes 4 | first seq 8 | records 4 | 0 4 | checksum 8 | compressed
+//! index:  of each block: first seq 8 | offset 8 | bytes 4
+//! end:    offset of the index 8 | checksum 8 | magic 8
 //! ```
-//! A block is a region, compressed with zstd; its checksum is of the compressed bytes. The frames in
-//! it keep checksums of their own.
+//! Numbers are little-endian; the end seq is the place in the order behind the last record. The
+//! checksum of a block covers what it holds compressed, seeded with that of its own numbers; that of
+//! the end covers the index in the same way.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use super::block::{BLOCK_DOES_NOT_FOLLOW, BlockPlace};
+use super::fault::{Fault, narrow, wide};
+use super::frame::FRAME_PAYLOAD_BYTES_MAX;
 use crate::codec::{Malformed, Reader};
-use crate::error::OpenError;
-use crate::log::disk::Disk;
-use crate::log::region::{Region, frames};
-use crate::log::segment::SegmentHeader;
 
-const MAGIC: [u8; 8] = *b"TXMTRSEG";
+/// The bytes before the first block.
+pub(super) const SEALED_HEADER_BYTES: usize = 40;
+const HEADER_CHECKED_BYTES: usize = 32;
+const MAGIC: [u8; 8] = *b"TXMTRZLG";
 const VERSION: u32 = 1;
-const HEADER_BYTES: usize = 32;
-const ENTRY_BYTES: usize = 32;
-const TAIL_BYTES: usize = 32;
-/// The raw bytes that are compressed together, and one more frame at most.
-const BLOCK_BYTES: usize = 256 * 1_024;
-/// How hard to compress: fast, since it runs beside the commits.
+
+const BLOCK_HEADER_BYTES: usize = 32;
+const BLOCK_CHECKED_BYTES: usize = 24;
+/// A block holds a chunk at least, and no chunk is larger than a frame's payload.
+const BLOCK_RAW_BYTES_MAX: usize = FRAME_PAYLOAD_BYTES_MAX;
+
+const INDEX_ENTRY_BYTES: usize = 20;
+const END_BYTES: usize = 24;
+const END_MAGIC: [u8; 8] = *b"TXMTREND";
+
+/// Fast, and no worse than half as small as the slow ones.
 const LEVEL: i32 = 1;
-const SUFFIX: &str = "zlog";
 
-/// A compressed segment and where its blocks are.
-#[derive(Debug)]
-pub(crate) struct Sealed {
-    path: PathBuf,
-    file: File,
-    pub(crate) header: SegmentHeader,
-    pub(crate) last_seq: u64,
-    blocks: Vec<Block>,
-    pub(crate) regions: Vec<Region>,
+/// What a sealed segment says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SealedHeader {
+    pub(crate) number: u32,
+    pub(crate) first_seq: u64,
+    pub(crate) end_seq: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Block {
-    region: Region,
-    raw_bytes: u32,
-    checksum: u64,
-}
-
-pub(crate) fn path(dir: &Path, number: u32) -> PathBuf {
-    dir.join(format!("{number:010}.{SUFFIX}"))
-}
-
-/// Why a block was not read.
-#[derive(Debug)]
-pub(crate) enum BlockError {
-    Damaged(u64),
-    Io(io::Error),
-}
-
-impl Sealed {
-    pub(crate) fn open(path: PathBuf) -> Result<Self, OpenError> {
-        let failed = |source| OpenError::Io { path: path.clone(), source };
-        let file = File::open(&path).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
-        let damaged = |what| OpenError::Damaged { path: path.clone(), offset: 0, what };
-        let tail_at = length.saturating_sub(wide(TAIL_BYTES));
-        let mut tail = vec![0; TAIL_BYTES];
-        let mut head = vec![0; HEADER_BYTES];
-        if length < wide(TAIL_BYTES.saturating_add(HEADER_BYTES)) {
-            return Err(damaged("sealed segment is cut short"));
-        }
-        file.read_exact_at(&mut tail, tail_at).map_err(failed)?;
-        file.read_exact_at(&mut head, 0).map_err(failed)?;
-        let parsed = Tail::decode(&tail).map_err(|Malformed| damaged("its end is unreadable"))?;
-        let table_bytes = tail_at.checked_sub(parsed.table_offset);
-        let wanted = u64::from(parsed.blocks).saturating_mul(wide(ENTRY_BYTES));
-        if table_bytes != Some(wanted) {
-            return Err(damaged("its table has another length"));
-        }
-        let mut table = vec![0; usize::try_from(wanted).unwrap_or_default()];
-        file.read_exact_at(&mut table, parsed.table_offset).map_err(failed)?;
-        if checksum(&table, &tail) != parsed.checksum {
-            return Err(damaged("its table does not match its checksum"));
-        }
-        if parsed.version != VERSION {
-            return Err(OpenError::UnknownFormat { path: path.clone(), version: parsed.version });
-        }
-        let header =
-            decode_header(&head).map_err(|Malformed| damaged("its header is unreadable"))?;
-        let blocks: Vec<Block> = table
-            .chunks_exact(ENTRY_BYTES)
-            .map(Block::decode)
-            .collect::<Result<_, _>>()
-            .map_err(|Malformed| damaged("its table is unreadable"))?;
-        let regions = blocks.iter().map(|block| block.region).collect();
-        Ok(Self { file, header, last_seq: parsed.last_seq, blocks, regions, path })
+impl SealedHeader {
+    pub(super) fn encode(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(SEALED_HEADER_BYTES);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&self.number.to_le_bytes());
+        bytes.extend_from_slice(&self.first_seq.to_le_bytes());
+        bytes.extend_from_slice(&self.end_seq.to_le_bytes());
+        let checksum = xxh3_64(&bytes);
+        bytes.extend_from_slice(&checksum.to_le_bytes());
+        bytes
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The frames of a region.
-    pub(crate) fn read(&self, region: Region) -> Result<Vec<u8>, BlockError> {
-        let damaged = || BlockError::Damaged(region.offset);
-        let block = self.blocks.iter().find(|block| block.region == region).ok_or_else(damaged)?;
-        let mut bytes = vec![0; usize::try_from(region.bytes).unwrap_or(usize::MAX)];
-        self.file.read_exact_at(&mut bytes, region.offset).map_err(BlockError::Io)?;
-        if xxh3_64(&bytes) != block.checksum {
-            return Err(damaged());
-        }
-        let raw_bytes = usize::try_from(block.raw_bytes).unwrap_or(usize::MAX);
-        zstd::bulk::decompress(&bytes, raw_bytes).map_err(|_| damaged())
-    }
-}
-
-/// Writes the frames of `raw`, a whole segment without its header, as a compressed segment of that
-/// name, and returns once it is durable.
-pub(crate) fn write(
-    dir: &Path,
-    header: SegmentHeader,
-    raw: &[u8],
-    disk: &dyn Disk,
-) -> Result<Sealed, OpenError> {
-    let path = path(dir, header.number);
-    let failed = |source| OpenError::Io { path: path.clone(), source };
-    let unfinished = path.with_extension("new");
-    let mut bytes = encode_header(header);
-    let mut table = Vec::new();
-    let mut blocks: u32 = 0;
-    let mut last_seq = header.first_seq.saturating_sub(1);
-    for block in blocks_of(raw) {
-        let (first_seq, range, end_seq) = block.map_err(|offset| OpenError::Damaged {
-            path: super::segment::path(dir, header.number),
-            offset: wide(offset.saturating_add(HEADER_BYTES)),
-            what: "frame is damaged",
-        })?;
-        last_seq = end_seq;
-        let raw_block = raw.get(range).unwrap_or_default();
-        let compressed = zstd::bulk::compress(raw_block, LEVEL).map_err(failed)?;
-        let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        table.extend_from_slice(&first_seq.to_le_bytes());
-        table.extend_from_slice(&wide(bytes.len()).to_le_bytes());
-        table.extend_from_slice(&number(compressed.len()).to_le_bytes());
-        table.extend_from_slice(&number(raw_block.len()).to_le_bytes());
-        table.extend_from_slice(&xxh3_64(&compressed).to_le_bytes());
-        bytes.extend_from_slice(&compressed);
-        blocks = blocks.saturating_add(1);
-    }
-    let mut tail = Vec::with_capacity(TAIL_BYTES);
-    tail.extend_from_slice(&wide(bytes.len()).to_le_bytes());
-    tail.extend_from_slice(&blocks.to_le_bytes());
-    tail.extend_from_slice(&VERSION.to_le_bytes());
-    tail.extend_from_slice(&last_seq.to_le_bytes());
-    let sum = checksum(&table, &tail);
-    tail.extend_from_slice(&sum.to_le_bytes());
-    bytes.extend_from_slice(&table);
-    bytes.extend_from_slice(&tail);
-    let file = OpenOptions::new().write(true).create(true).truncate(true).open(&unfinished);
-    let file = file.map_err(failed)?;
-    disk.write_all_at(&file, &bytes, 0).map_err(failed)?;
-    disk.sync_all(&file).map_err(failed)?;
-    fs::rename(&unfinished, &path).map_err(failed)?;
-    File::open(dir).and_then(|dir| disk.sync_all(&dir)).map_err(failed)?;
-    Sealed::open(path)
-}
-
-/// The blocks that frames are compressed in: first place, where they are, last place.
-fn blocks_of(
-    raw: &[u8],
-) -> impl Iterator<Item = Result<(u64, std::ops::Range<usize>, u64), usize>> + '_ {
-    let mut frames = frames(raw).peekable();
-    let mut offset = 0_usize;
-    std::iter::from_fn(move || {
-        let start = offset;
-        let mut first_seq = None;
-        let mut end_seq = 0;
-        while offset.saturating_sub(start) < BLOCK_BYTES {
-            match frames.next() {
-                None => break,
-                Some(Err(at)) => return Some(Err(at)),
-                Some(Ok(frame)) => {
-                    offset = offset.saturating_add(frame.bytes);
-                    first_seq.get_or_insert(frame.first_seq);
-                    let behind = frame.first_seq.saturating_add(frame.records.into());
-                    end_seq = behind.saturating_sub(1);
-                }
+    fn read(file: &File) -> Result<Self, Fault> {
+        let bytes = read(file, 0, SEALED_HEADER_BYTES)?;
+        let parse = || {
+            let mut reader = Reader::new(&bytes);
+            let checked = reader.bytes(HEADER_CHECKED_BYTES)?;
+            let checksum = u64::from_le_bytes(reader.array()?);
+            let mut header = Reader::new(checked);
+            if header.array::<8>()? != MAGIC || xxh3_64(checked) != checksum {
+                return Err(Malformed);
             }
+            let version = u32::from_le_bytes(header.array()?);
+            let number = u32::from_le_bytes(header.array()?);
+            let first_seq = u64::from_le_bytes(header.array()?);
+            let end_seq = u64::from_le_bytes(header.array()?);
+            Ok((version, Self { number, first_seq, end_seq }))
+        };
+        match parse() {
+            Ok((VERSION, header)) => Ok(header),
+            Ok((version, _)) => Err(Fault::UnknownFormat(version)),
+            Err(Malformed) => Err(Fault::damaged(0, "segment header is unreadable")),
         }
-        first_seq.map(|first_seq| Ok((first_seq, start..offset, end_seq)))
-    })
-}
-
-struct Tail {
-    table_offset: u64,
-    blocks: u32,
-    version: u32,
-    last_seq: u64,
-    checksum: u64,
-}
-
-impl Tail {
-    fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(bytes);
-        Ok(Self {
-            table_offset: u64::from_le_bytes(reader.array()?),
-            blocks: u32::from_le_bytes(reader.array()?),
-            version: u32::from_le_bytes(reader.array()?),
-            last_seq: u64::from_le_bytes(reader.array()?),
-            checksum: u64::from_le_bytes(reader.array()?),
-        })
     }
 }
 
-impl Block {
-    fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+/// Compresses blocks.
+pub(super) struct Compressor {
+    zstd: zstd::bulk::Compressor<'static>,
+    compressed: Vec<u8>,
+}
+
+impl Compressor {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { zstd: zstd::bulk::Compressor::new(LEVEL)?, compressed: Vec::new() })
+    }
+
+    /// Writes a block of `records` in `raw` behind what `out` holds, and gives its length.
+    pub(super) fn put_block(
+        &mut self,
+        out: &mut Vec<u8>,
+        first_seq: u64,
+        records: u32,
+        raw: &[u8],
+    ) -> io::Result<u32> {
+        let length = |bytes: usize| {
+            u32::try_from(bytes).map_err(|_| io::Error::other("a block outgrew its limit"))
+        };
+        if raw.len() > BLOCK_RAW_BYTES_MAX {
+            return Err(io::Error::other("a block outgrew its limit"));
+        }
+        self.compressed.clear();
+        self.compressed.reserve(zstd::zstd_safe::compress_bound(raw.len()));
+        self.zstd.compress_to_buffer(raw, &mut self.compressed)?;
+        let mut header = Vec::with_capacity(BLOCK_HEADER_BYTES);
+        header.extend_from_slice(&length(raw.len())?.to_le_bytes());
+        header.extend_from_slice(&length(self.compressed.len())?.to_le_bytes());
+        header.extend_from_slice(&first_seq.to_le_bytes());
+        header.extend_from_slice(&records.to_le_bytes());
+        header.extend_from_slice(&[0; 4]);
+        let checksum = xxh3_64_with_seed(&self.compressed, xxh3_64(&header));
+        header.extend_from_slice(&checksum.to_le_bytes());
+        out.extend_from_slice(&header);
+        out.extend_from_slice(&self.compressed);
+        length(BLOCK_HEADER_BYTES.saturating_add(self.compressed.len()))
+    }
+}
+
+/// How many records the block at `place` has, and its chunks.
+pub(super) fn read_block(bytes: &[u8], place: BlockPlace) -> Result<(u32, Vec<u8>), Fault> {
+    let damaged = |what| Fault::Damaged { offset: place.offset, what };
+    let parse = || {
         let mut reader = Reader::new(bytes);
-        let first_seq = u64::from_le_bytes(reader.array()?);
-        let offset = u64::from_le_bytes(reader.array()?);
-        let bytes = u32::from_le_bytes(reader.array()?);
-        let raw_bytes = u32::from_le_bytes(reader.array()?);
+        let checked = reader.bytes(BLOCK_CHECKED_BYTES)?;
         let checksum = u64::from_le_bytes(reader.array()?);
-        Ok(Self { region: Region { first_seq, offset, bytes }, raw_bytes, checksum })
+        let compressed = reader.rest();
+        if xxh3_64_with_seed(compressed, xxh3_64(checked)) != checksum {
+            return Err(Malformed);
+        }
+        let mut header = Reader::new(checked);
+        let raw_bytes = u32::from_le_bytes(header.array()?);
+        let compressed_bytes = u32::from_le_bytes(header.array()?);
+        let first_seq = u64::from_le_bytes(header.array()?);
+        let records = u32::from_le_bytes(header.array()?);
+        if narrow(compressed_bytes.into()) != compressed.len() {
+            return Err(Malformed);
+        }
+        Ok((first_seq, records, narrow(raw_bytes.into()), compressed))
+    };
+    let (first_seq, records, raw_bytes, compressed) =
+        parse().map_err(|Malformed| damaged("block checksum does not match"))?;
+    if first_seq != place.first_seq {
+        return Err(damaged(BLOCK_DOES_NOT_FOLLOW));
+    }
+    if raw_bytes > BLOCK_RAW_BYTES_MAX {
+        return Err(damaged("block length is beyond the limit"));
+    }
+    let raw = zstd::bulk::decompress(compressed, raw_bytes)
+        .map_err(|_| damaged("block cannot be decompressed"))?;
+    if raw.len() == raw_bytes {
+        Ok((records, raw))
+    } else {
+        Err(damaged("block is not as long as it says"))
     }
 }
 
-/// Of the table and of the tail as far as its own checksum.
-fn checksum(table: &[u8], tail: &[u8]) -> u64 {
-    let tail = tail.get(..TAIL_BYTES.saturating_sub(8)).unwrap_or_default();
-    xxh3_64(&[table, tail].concat())
-}
-
-fn encode_header(header: SegmentHeader) -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
-    bytes.extend_from_slice(&header.number.to_le_bytes());
-    bytes.extend_from_slice(&header.first_seq.to_le_bytes());
-    let sum = xxh3_64(&bytes);
-    bytes.extend_from_slice(&sum.to_le_bytes());
-    bytes
-}
-
-fn decode_header(bytes: &[u8]) -> Result<SegmentHeader, Malformed> {
-    let mut reader = Reader::new(bytes);
-    let checked = reader.bytes(HEADER_BYTES.saturating_sub(8))?;
-    if u64::from_le_bytes(reader.array()?) != xxh3_64(checked) {
-        return Err(Malformed);
+/// Writes the index and the end behind what `out` holds; the index begins at `offset` in the file.
+pub(super) fn put_index(out: &mut Vec<u8>, offset: u64, blocks: &[BlockPlace]) {
+    let start = out.len();
+    for block in blocks {
+        out.extend_from_slice(&block.first_seq.to_le_bytes());
+        out.extend_from_slice(&block.offset.to_le_bytes());
+        out.extend_from_slice(&block.bytes.to_le_bytes());
     }
-    let mut fields = Reader::new(checked);
-    if fields.array::<8>()? != MAGIC {
-        return Err(Malformed);
-    }
-    fields.array::<4>()?;
-    let number = u32::from_le_bytes(fields.array()?);
-    Ok(SegmentHeader { number, first_seq: u64::from_le_bytes(fields.array()?) })
+    let checksum = index_checksum(offset, out.get(start..).unwrap_or_default());
+    out.extend_from_slice(&offset.to_le_bytes());
+    out.extend_from_slice(&checksum.to_le_bytes());
+    out.extend_from_slice(&END_MAGIC);
 }
 
-fn wide(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
+fn index_checksum(offset: u64, index: &[u8]) -> u64 {
+    xxh3_64_with_seed(index, xxh3_64(&offset.to_le_bytes()))
+}
+
+/// The blocks of the segment that begins like `header`.
+fn read_index(file: &File, header: SealedHeader) -> Result<Vec<BlockPlace>, Fault> {
+    let length = file.metadata()?.len();
+    let end = length.checked_sub(wide(END_BYTES)).ok_or(Malformed);
+    let end = end.map_err(|Malformed| Fault::damaged(0, "segment is cut short"))?;
+    let damaged = |offset| Fault::Damaged { offset, what: "index of the segment is unreadable" };
+    let bytes = read(file, end, END_BYTES)?;
+    let mut reader = Reader::new(&bytes);
+    let mut parse_end = || Ok((reader.array()?, reader.array()?, reader.array::<8>()?));
+    let (offset, checksum, magic) = parse_end().map_err(|Malformed| damaged(end))?;
+    let offset = u64::from_le_bytes(offset);
+    if magic != END_MAGIC || offset > end {
+        return Err(damaged(end));
+    }
+    let index = read(file, offset, narrow(end.saturating_sub(offset)))?;
+    if index_checksum(offset, &index) != u64::from_le_bytes(checksum) {
+        return Err(damaged(offset));
+    }
+    parse_index(&index, offset, header).map_err(|Malformed| damaged(offset))
+}
+
+/// Reads the index and makes sure that the blocks fill the file up to it.
+fn parse_index(
+    index: &[u8],
+    offset: u64,
+    header: SealedHeader,
+) -> Result<Vec<BlockPlace>, Malformed> {
+    let (entries, rest) = index.as_chunks::<INDEX_ENTRY_BYTES>();
+    let mut places = Vec::with_capacity(entries.len());
+    let mut next_offset = wide(SEALED_HEADER_BYTES);
+    let mut least_seq = header.first_seq;
+    for (number, entry) in entries.iter().enumerate() {
+        let mut reader = Reader::new(entry);
+        let place = BlockPlace {
+            first_seq: u64::from_le_bytes(reader.array()?),
+            offset: u64::from_le_bytes(reader.array()?),
+            bytes: u32::from_le_bytes(reader.array()?),
+        };
+        let follows = place.offset == next_offset
+            && place.first_seq >= least_seq
+            && (number > 0 || place.first_seq == header.first_seq);
+        if !follows {
+            return Err(Malformed);
+        }
+        next_offset = next_offset.saturating_add(place.bytes.into());
+        least_seq = place.first_seq.saturating_add(1);
+        places.push(place);
+    }
+    let is_whole = rest.is_empty() && next_offset == offset && least_seq <= header.end_seq;
+    if is_whole || places.is_empty() && header.first_seq == header.end_seq {
+        Ok(places)
+    } else {
+        Err(Malformed)
+    }
+}
+
+/// The header and the blocks of the segment at `path`.
+pub(crate) fn open(path: &Path) -> Result<(SealedHeader, Vec<BlockPlace>), Fault> {
+    let file = File::open(path)?;
+    let header = SealedHeader::read(&file)?;
+    let places = read_index(&file, header)?;
+    Ok((header, places))
+}
+
+fn read(file: &File, offset: u64, bytes: usize) -> Result<Vec<u8>, Fault> {
+    let mut buffer = vec![0; bytes];
+    match file.read_exact_at(&mut buffer, offset) {
+        Ok(()) => Ok(buffer),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(Fault::Damaged { offset, what: "segment is cut short" })
+        }
+        Err(error) => Err(Fault::Io(error)),
+    }
 }

@@ -5,13 +5,13 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::fault::{Fault, wide};
 use crate::codec::{Malformed, Reader};
 use crate::log::disk::Disk;
 
@@ -21,22 +21,37 @@ pub(crate) const SEGMENT_HEADER_BYTES: usize = 32;
 const MAGIC: [u8; 8] = *b"TXMTRLOG";
 const VERSION: u32 = 2;
 const CHECKED_BYTES: usize = 24;
-const SUFFIX: &str = ".log";
-const SEALED_SUFFIX: &str = ".zlog";
 const UNFINISHED_SUFFIX: &str = ".new";
+const SPARE_SUFFIX: &str = ".next";
+
+/// How a segment is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Form {
+    /// As it was written.
+    Raw,
+    /// Compressed, which only full segments are.
+    Sealed,
+}
+
+impl Form {
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Raw => ".log",
+            Self::Sealed => ".zlog",
+        }
+    }
+
+    /// The file of segment `number`.
+    pub(crate) fn path(self, dir: &Path, number: u32) -> PathBuf {
+        dir.join(format!("{number:010}{}", self.suffix()))
+    }
+}
 
 /// What a segment says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
     pub(crate) number: u32,
     pub(crate) first_seq: u64,
-}
-
-/// Why a segment's header says nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum HeaderFault {
-    Damaged,
-    UnknownFormat(u32),
 }
 
 impl SegmentHeader {
@@ -51,7 +66,7 @@ impl SegmentHeader {
         bytes
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, HeaderFault> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         let read = || {
             let mut reader = Reader::new(bytes);
             let checked = reader.bytes(CHECKED_BYTES)?;
@@ -67,55 +82,74 @@ impl SegmentHeader {
         };
         match read() {
             Ok((VERSION, header)) => Ok(header),
-            Ok((version, _)) => Err(HeaderFault::UnknownFormat(version)),
-            Err(Malformed) => Err(HeaderFault::Damaged),
+            Ok((version, _)) => Err(Fault::UnknownFormat(version)),
+            Err(Malformed) => Err(Fault::damaged(0, "segment header is unreadable")),
         }
     }
 }
 
-/// The file of segment `number`.
-pub(crate) fn path(dir: &Path, number: u32) -> PathBuf {
-    dir.join(file_name(number))
+/// Reads the header of the raw segment at `path`.
+pub(crate) fn read_header(path: &Path) -> Result<SegmentHeader, Fault> {
+    let mut bytes = Vec::with_capacity(SEGMENT_HEADER_BYTES);
+    File::open(path)?.take(wide(SEGMENT_HEADER_BYTES)).read_to_end(&mut bytes)?;
+    SegmentHeader::decode(&bytes)
 }
 
-pub(crate) fn file_name(number: u32) -> String {
-    format!("{number:010}{SUFFIX}")
+/// The forms that a segment has files of: two after a crash while it was being sealed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Forms {
+    pub(crate) raw: bool,
+    pub(crate) sealed: bool,
 }
 
-/// How a segment is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// As it was written.
-    Raw,
-    /// Compressed.
-    Sealed,
+/// The segments in `dir` by number.
+pub(crate) fn list(dir: &Path) -> io::Result<BTreeMap<u32, Forms>> {
+    let mut segments: BTreeMap<u32, Forms> = BTreeMap::new();
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let Some(name) = name.to_str() else { continue };
+        for form in [Form::Raw, Form::Sealed] {
+            let number = name.strip_suffix(form.suffix()).map(str::parse);
+            let Some(Ok(number)) = number else { continue };
+            let forms = segments.entry(number).or_default();
+            match form {
+                Form::Raw => forms.raw = true,
+                Form::Sealed => forms.sealed = true,
+            }
+        }
+    }
+    Ok(segments)
 }
 
-/// The segments in `dir`, ascending. Removes what a crash left half created, and what was compressed
-/// already.
-pub(crate) fn list(dir: &Path) -> io::Result<Vec<(u32, Form)>> {
-    let mut found: BTreeMap<u32, Form> = BTreeMap::new();
+/// Removes what a crash left half written or prepared for later.
+pub(crate) fn remove_unfinished(dir: &Path, disk: &dyn Disk) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        if name.ends_with(UNFINISHED_SUFFIX) {
-            fs::remove_file(entry.path())?;
-        } else if let Some(Ok(number)) = name.strip_suffix(SEALED_SUFFIX).map(str::parse) {
-            // It has its name only since it is whole and durable.
-            if found.insert(number, Form::Sealed) == Some(Form::Raw) {
-                fs::remove_file(path(dir, number))?;
-            }
-        } else if let Some(Ok(number)) = name.strip_suffix(SUFFIX).map(str::parse) {
-            match found.entry(number) {
-                Entry::Occupied(_) => fs::remove_file(entry.path())?,
-                Entry::Vacant(vacant) => {
-                    vacant.insert(Form::Raw);
-                }
-            }
+        let is_unfinished = name
+            .to_str()
+            .is_some_and(|name| name.ends_with(UNFINISHED_SUFFIX) || name.ends_with(SPARE_SUFFIX));
+        if is_unfinished {
+            disk.remove_file(&entry.path())?;
         }
     }
-    Ok(found.into_iter().collect())
+    Ok(())
+}
+
+/// Opens a file that is to become `path` once it is whole.
+pub(crate) fn create_unfinished(path: &Path) -> io::Result<(File, PathBuf)> {
+    let mut unfinished = path.to_owned().into_os_string();
+    unfinished.push(UNFINISHED_SUFFIX);
+    Ok((create_new(Path::new(&unfinished))?, unfinished.into()))
+}
+
+/// Where a segment is kept until it has a number.
+pub(crate) fn spare_path(dir: &Path) -> PathBuf {
+    dir.join(format!("spare{SPARE_SUFFIX}"))
+}
+
+pub(crate) fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)
 }
 
 /// Creates a segment of `bytes` zeros behind its header. It has its name only once it is whole, so
@@ -126,49 +160,69 @@ pub(crate) fn create(
     bytes: u64,
     disk: &dyn Disk,
 ) -> io::Result<File> {
-    let path = path(dir, header.number);
-    let unfinished = path.with_extension("new");
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&unfinished)?;
+    let path = Form::Raw.path(dir, header.number);
+    let (file, unfinished) = create_unfinished(&path)?;
     disk.allocate(&file, bytes)?;
     disk.write_all_at(&file, &header.encode(), 0)?;
     disk.sync_all(&file)?;
-    fs::rename(&unfinished, &path)?;
-    disk.sync_all(&File::open(dir)?)?;
+    rename(&unfinished, &path, dir, disk)?;
     Ok(file)
+}
+
+/// Gives a synced file its name, durably.
+pub(crate) fn rename(from: &Path, to: &Path, dir: &Path, disk: &dyn Disk) -> io::Result<()> {
+    disk.rename(from, to)?;
+    sync_names(dir, disk)
+}
+
+/// Makes the names in `dir` durable.
+pub(crate) fn sync_names(dir: &Path, disk: &dyn Disk) -> io::Result<()> {
+    disk.sync_all(&File::open(dir)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::disk::OsDisk;
 
     const HEADER: SegmentHeader = SegmentHeader { number: 3, first_seq: 101 };
 
     #[test]
     fn a_header_reads_back_as_it_was_written() {
         assert_eq!(HEADER.encode().len(), SEGMENT_HEADER_BYTES);
-        assert_eq!(SegmentHeader::decode(&HEADER.encode()), Ok(HEADER));
+        assert_eq!(SegmentHeader::decode(&HEADER.encode()).unwrap(), HEADER);
     }
 
     #[test]
     fn a_changed_header_is_damaged() {
+        let is_damaged =
+            |bytes: &[u8]| matches!(SegmentHeader::decode(bytes), Err(Fault::Damaged { .. }));
         let bytes = HEADER.encode();
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[at] ^= 0x10;
-            assert_eq!(SegmentHeader::decode(&changed), Err(HeaderFault::Damaged), "{at}");
-            assert_eq!(SegmentHeader::decode(&bytes[..at]), Err(HeaderFault::Damaged), "{at}");
+            assert!(is_damaged(&changed), "{at}");
+            assert!(is_damaged(&bytes[..at]), "{at}");
         }
     }
 
     #[test]
-    fn a_half_created_segment_is_removed_and_not_listed() {
+    fn what_was_half_written_is_removed_and_other_files_are_not() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("0000000000.new"), b"half").unwrap();
-        fs::write(dir.path().join("0000000010.log"), b"").unwrap();
-        fs::write(dir.path().join("0000000009.log"), b"").unwrap();
-        fs::write(dir.path().join("notes.txt"), b"not ours").unwrap();
-        assert_eq!(list(dir.path()).unwrap(), [(9, Form::Raw), (10, Form::Raw)]);
-        assert!(!dir.path().join("0000000000.new").exists());
+        let left = ["0000000010.log", "0000000009.zlog", "0000000009.log", "notes.txt"];
+        let removed = ["0000000011.log.new", "0000000008.zlog.new", "spare.next"];
+        for name in left.iter().chain(&removed) {
+            fs::write(dir.path().join(name), b"half").unwrap();
+        }
+        remove_unfinished(dir.path(), &OsDisk).unwrap();
+        let both = Forms { raw: true, sealed: true };
+        let listed: Vec<(u32, Forms)> = list(dir.path()).unwrap().into_iter().collect();
+        assert_eq!(listed, [(9, both), (10, Forms { raw: true, sealed: false })]);
+        for name in left {
+            assert!(dir.path().join(name).exists(), "{name}");
+        }
+        for name in removed {
+            assert!(!dir.path().join(name).exists(), "{name}");
+        }
     }
 }

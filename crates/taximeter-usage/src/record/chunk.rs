@@ -78,7 +78,7 @@ fn push_again(chunk: &mut ChunkEncoder, event: &EventView<'_>) {
         .payload()
         .map(|(key, value)| match value {
             Text::Plain(value) => (key, Cow::Borrowed(value)),
-            value => (key, Cow::Owned(value.to_string())),
+            value @ (Text::Uuid(_) | Text::Number(_)) => (key, Cow::Owned(value.to_string())),
         })
         .collect();
     chunk.push(&EventRecord {
@@ -115,11 +115,21 @@ pub(crate) struct Chunks<'a> {
 /// A chunk being read, as far as its groups.
 #[derive(Debug)]
 pub(crate) struct ChunkParts<'a> {
+    /// All of it.
+    bytes: &'a [u8],
     /// How many records are in the groups that are left.
     records: u32,
     shapes: &'a [u8],
     lengths: Reader<'a>,
     groups: Reader<'a>,
+}
+
+/// Records that are read without the others of their chunk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Group<'a> {
+    pub(crate) records: u32,
+    pub(crate) shapes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
 }
 
 impl<'a> Chunks<'a> {
@@ -131,6 +141,7 @@ impl<'a> Chunks<'a> {
         if self.reader.is_empty() {
             return Ok(None);
         }
+        let start = self.reader.rest();
         let records = u32::try_from(self.reader.u64()?).map_err(|_| Malformed)?;
         if records == 0 {
             return Err(Malformed);
@@ -143,7 +154,9 @@ impl<'a> Chunks<'a> {
             bytes = bytes.checked_add(self.reader.length()?).ok_or(Malformed)?;
         }
         let groups = Reader::new(self.reader.bytes(bytes)?);
-        Ok(Some(ChunkParts { records, shapes, lengths, groups }))
+        let length = start.len().saturating_sub(self.reader.rest().len());
+        let bytes = start.get(..length).ok_or(Malformed)?;
+        Ok(Some(ChunkParts { bytes, records, shapes, lengths, groups }))
     }
 }
 
@@ -153,18 +166,22 @@ impl<'a> ChunkParts<'a> {
         self.records
     }
 
-    pub(super) fn shapes(&self) -> &'a [u8] {
+    /// All of the chunk.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    pub(crate) fn shapes(&self) -> &'a [u8] {
         self.shapes
     }
 
-    /// The next group and how many records it has.
-    pub(crate) fn next_group(&mut self) -> Result<Option<(u32, &'a [u8])>, Malformed> {
+    pub(crate) fn next_group(&mut self) -> Result<Option<Group<'a>>, Malformed> {
         if self.records == 0 {
             return Ok(None);
         }
         let records = self.records.min(GROUP_RECORDS);
         self.records = self.records.saturating_sub(records);
         let length = self.lengths.length()?;
-        Ok(Some((records, self.groups.bytes(length)?)))
+        Ok(Some(Group { records, shapes: self.shapes, bytes: self.groups.bytes(length)? }))
     }
 }

@@ -3,7 +3,7 @@
 use taximeter_kernel::aggregate::Measure;
 use taximeter_kernel::decimal::Decimal;
 
-use super::chunk::{ChunkParts, Chunks};
+use super::chunk::{ChunkParts, Chunks, Group};
 use super::shape::Shapes;
 use super::text::Text;
 use super::{EventView, View, Was, flags};
@@ -48,6 +48,15 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Goes over the records of one group.
+    pub(crate) fn of_group(group: Group<'a>) -> Result<Self, Malformed> {
+        let mut cursor = Self::new(&[]);
+        cursor.context.shapes.read(group.shapes)?;
+        cursor.left = group.records;
+        cursor.group = Reader::new(group.bytes);
+        Ok(cursor)
+    }
+
     /// The next record, until the one after it is asked for.
     pub(crate) fn next(&mut self) -> Result<Option<View<'_>>, Malformed> {
         if !self.find_group(0)?.1 {
@@ -82,9 +91,9 @@ impl<'a> Cursor<'a> {
             self.left = 0;
             match &mut self.chunk {
                 Some(chunk) if chunk.records() > skip => {
-                    if let Some((left, group)) = chunk.next_group()? {
-                        self.left = left;
-                        self.group = Reader::new(group);
+                    if let Some(group) = chunk.next_group()? {
+                        self.left = group.records;
+                        self.group = Reader::new(group.bytes);
                         self.context.begin_group();
                     }
                 }

@@ -23,7 +23,7 @@ mod tests;
 use taximeter_kernel::aggregate::Measure;
 use taximeter_kernel::id::Mode;
 
-pub(crate) use chunk::Chunk;
+pub(crate) use chunk::{Chunk, ChunkParts, Chunks, Group};
 pub(crate) use decode::Cursor;
 pub(crate) use encode::ChunkEncoder;
 pub(crate) use stored::{Record, record_of};

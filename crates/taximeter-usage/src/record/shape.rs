@@ -36,6 +36,8 @@ struct Written {
     dimensions: usize,
     key_count: usize,
     keys: Range<usize>,
+    /// Tells most names apart at once.
+    name_end: Option<u8>,
 }
 
 impl ShapeTable {
@@ -99,11 +101,13 @@ impl Written {
             dimensions: event.dimensions.len(),
             key_count: event.payload.len(),
             keys: start..out.len(),
+            name_end: event.event_name.as_bytes().last().copied(),
         }
     }
 
     fn is_of<D, K: AsRef<str>, S>(&self, bytes: &[u8], event: &EventRecord<'_, D, K, S>) -> bool {
-        self.key_count == event.payload.len()
+        self.name_end == event.event_name.as_bytes().last().copied()
+            && self.key_count == event.payload.len()
             && self.dimensions == event.dimensions.len()
             && self.mode == event.mode
             && self.aggregation == event.aggregation

@@ -13,22 +13,23 @@ const DASH: u8 = b'-';
 pub(crate) fn parse(text: &[u8]) -> Option<[u8; 16]> {
     let text: &[u8; UUID_TEXT_BYTES] = text.try_into().ok()?;
     let (a, rest) = text.split_first_chunk::<8>()?;
-    let [d1, b0, b1, b2, b3, d2, b4, b5, b6, b7, d3, c0, c1, c2, c3, d4, c4, c5, c6, c7, d @ ..] =
-        rest
-    else {
-        return None;
-    };
-    if [*d1, *d2, *d3, *d4] != [DASH; 4] {
-        return None;
-    }
-    let b = [*b0, *b1, *b2, *b3, *b4, *b5, *b6, *b7];
-    let c = [*c0, *c1, *c2, *c3, *c4, *c5, *c6, *c7];
-    let d: [u8; 8] = d.try_into().ok()?;
+    let (b, rest) = halves(rest)?;
+    let (c, rest) = halves(rest)?;
+    let d: &[u8; 8] = rest.try_into().ok()?;
+    let parts = [u64::from_be_bytes(*a), b, c, u64::from_be_bytes(*d)];
     let mut packed = [0; 16];
-    for (part, digits) in packed.chunks_exact_mut(4).zip([*a, b, c, d]) {
-        part.copy_from_slice(&pack(digits)?);
+    for (four, digits) in packed.as_chunks_mut::<4>().0.iter_mut().zip(parts) {
+        *four = pack(digits)?;
     }
     Some(packed)
+}
+
+/// Eight digits that have a dash before each four, and what follows them.
+fn halves(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (high, rest) = text.strip_prefix(b"-")?.split_first_chunk::<4>()?;
+    let (low, rest) = rest.strip_prefix(b"-")?.split_first_chunk::<4>()?;
+    let digits = u64::from(u32::from_be_bytes(*high)) << 32 | u64::from(u32::from_be_bytes(*low));
+    Some((digits, rest))
 }
 
 /// The usual notation.
@@ -36,7 +37,7 @@ pub(crate) fn text(uuid: [u8; 16]) -> [u8; UUID_TEXT_BYTES] {
     let (parts, _) = uuid.as_chunks::<4>();
     let mut digits = [[0; 8]; 4];
     for (digits, part) in digits.iter_mut().zip(parts) {
-        *digits = unpack(*part);
+        *digits = unpack(*part).to_be_bytes();
     }
     let [a, b, c, d] = digits;
     let [a0, a1, a2, a3, a4, a5, a6, a7] = a;
@@ -49,8 +50,7 @@ pub(crate) fn text(uuid: [u8; 16]) -> [u8; UUID_TEXT_BYTES] {
     ]
 }
 
-fn pack(digits: [u8; 8]) -> Option<[u8; 4]> {
-    let letters = u64::from_be_bytes(digits);
+fn pack(letters: u64) -> Option<[u8; 4]> {
     // The low half of '0' to '9' is the digit's value, that of 'a' to 'f' is 9 less.
     let nine = ((letters >> 6) & EACH).wrapping_mul(9);
     let mut values = (letters & EACH.wrapping_mul(0x0f)).wrapping_add(nine);
@@ -61,10 +61,10 @@ fn pack(digits: [u8; 8]) -> Option<[u8; 4]> {
     values = (values | values >> 8) & 0x0000_ffff_0000_ffff;
     values |= values >> 16;
     let [_, _, _, _, packed @ ..] = values.to_be_bytes();
-    (unpack(packed) == digits).then_some(packed)
+    (unpack(packed) == letters).then_some(packed)
 }
 
-fn unpack(packed: [u8; 4]) -> [u8; 8] {
+fn unpack(packed: [u8; 4]) -> u64 {
     let mut values = u64::from(u32::from_be_bytes(packed));
     values = (values | values << 16) & 0x0000_ffff_0000_ffff;
     values = (values | values << 8) & 0x00ff_00ff_00ff_00ff;
@@ -72,7 +72,7 @@ fn unpack(packed: [u8; 4]) -> [u8; 8] {
     // 1 where the value is 10 or more and a letter stands for it.
     let letter = (values.wrapping_add(EACH.wrapping_mul(6)) >> 4) & EACH;
     let to_letters = letter.wrapping_mul(u64::from(b'a' - b'0' - 10));
-    values.wrapping_add(EACH.wrapping_mul(u64::from(b'0'))).wrapping_add(to_letters).to_be_bytes()
+    values.wrapping_add(EACH.wrapping_mul(u64::from(b'0'))).wrapping_add(to_letters)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Restarts on logs that a crash or a bad disk left behind.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use taximeter_usage::{
@@ -55,7 +56,11 @@ fn copy_into(from: &Path, to: &Path) {
         if path.is_dir() {
             copy_into(&path, &copy);
         } else {
-            fs::copy(&path, copy).unwrap();
+            match fs::copy(&path, copy) {
+                // What the engine prepares for later comes and goes.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                copied => drop(copied.unwrap()),
+            }
         }
     }
 }

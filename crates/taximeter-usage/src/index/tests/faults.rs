@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -46,6 +47,21 @@ impl Disk for FailingDisk {
     fn sync_all(&self, file: &File) -> io::Result<()> {
         self.operation()?;
         OsDisk.sync_all(file)
+    }
+
+    fn set_len(&self, file: &File, bytes: u64) -> io::Result<()> {
+        self.operation()?;
+        OsDisk.set_len(file, bytes)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.operation()?;
+        OsDisk.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.operation()?;
+        OsDisk.remove_file(path)
     }
 }
 
@@ -137,6 +153,18 @@ impl Disk for CountingDisk {
     fn sync_all(&self, file: &File) -> io::Result<()> {
         assert_eq!(self.unsynced.load(Ordering::SeqCst), 0, "only names are left to sync");
         OsDisk.sync_all(file)
+    }
+
+    fn set_len(&self, file: &File, bytes: u64) -> io::Result<()> {
+        OsDisk.set_len(file, bytes)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsDisk.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        OsDisk.remove_file(path)
     }
 }
 
