@@ -1,5 +1,7 @@
 //! What an operator does with the files of an engine that is not running.
 
+mod files;
+
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -17,6 +19,8 @@ use crate::log::{LogReader, check};
 use crate::record::Record;
 use crate::totals::merged::each_merged_row;
 use crate::totals::rows::read_change;
+
+pub use files::{Files, Size, files, indexed_seq};
 
 /// What [`verify`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,6 +29,7 @@ mod verify;
 mod writer;
 
 pub(crate) use error::IndexError;
+pub(crate) use manifest::Manifest;
 pub(crate) use merge::{Combine, merge, pick};
 pub(crate) use run::Run;
 pub(crate) use set::Index;
