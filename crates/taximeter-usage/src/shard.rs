@@ -1,5 +1,6 @@
 //! A shard: a log and the state that the log determines, with the one thread that changes both.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -159,14 +160,18 @@ impl Shard {
         for first_seq in self.log.segment_starts().into_iter().skip(1) {
             // Events come in the order of their receipt, so when the first of a segment is old
             // enough, so are all before it.
-            let received = match self.log.record(first_seq)? {
-                Some(
-                    Record::Event(event)
-                    | Record::Standing { event, .. }
-                    | Record::Amended { event, .. },
-                ) => event.received,
-                None => break,
-            };
+            let mut received = None;
+            self.log.scan(first_seq, &mut |_, record| {
+                Ok(match record {
+                    Record::Event(event) | Record::Standing { event, .. } => {
+                        received = Some(event.received);
+                        ControlFlow::Break(())
+                    }
+                    // It says when the event came in, which may be long before what is around it.
+                    Record::Amended { .. } => ControlFlow::Continue(()),
+                })
+            })?;
+            let Some(received) = received else { break };
             if received >= instant || first_seq > covered.saturating_add(1) {
                 break;
             }
