@@ -137,20 +137,20 @@ pub(crate) struct UsageFlags {
     /// About how much memory the usage engine may take, such as 512MiB or 4GiB
     ///
     /// At least 128MiB. [env: TAXIMETER_USAGE_MEMORY] [default: 1GiB]
-    #[arg(long, value_name = "SIZE", help_heading = "Usage")]
+    #[arg(long, value_name = "SIZE", help_heading = "Usage engine")]
     pub(crate) usage_memory: Option<String>,
 
     /// Delete events this long after they came in, such as 400d; their totals stay
     ///
     /// At least 35d. An event that was deleted can no longer be read, corrected, or recognised when
     /// it is sent again. [env: TAXIMETER_USAGE_RETENTION] [default: events are kept]
-    #[arg(long, value_name = "TIME", help_heading = "Usage")]
+    #[arg(long, value_name = "TIME", help_heading = "Usage engine")]
     pub(crate) usage_retention: Option<String>,
 
     /// Most combinations of dimension values that a customer may have for a meter, up to 100000
     ///
     /// An event that would make another is refused. [env: TAXIMETER_SERIES_MAX] [default: 1000]
-    #[arg(long, value_name = "N", help_heading = "Usage")]
+    #[arg(long, value_name = "N", help_heading = "Usage engine")]
     pub(crate) series_max: Option<String>,
 }
 

@@ -13,15 +13,15 @@ pub(crate) enum UsageCommand {
 
     /// Delete the index and make it anew from the log
     ///
-    /// The log is checked first: nothing is deleted when it is damaged. If this is cut short, it can
-    /// be run again, and a server starts, too, and does the rest. Where retention has deleted events
-    /// it is refused, since their totals are in the index alone.
+    /// The log is checked first: nothing is deleted when it is damaged. If this is cut short, run it
+    /// again. Where retention has deleted events it is refused, since their totals are in the index
+    /// alone.
     RebuildIndex(RebuildFlags),
 
     /// Write what the log says to standard output, a line of JSON for each step
     ///
-    /// Steps are events that were recorded, canceled, restored and amended, in the order in which it
-    /// was done. Values are texts, exact to the last digit.
+    /// Steps are events that were recorded, canceled, restored and amended, in the order in which they
+    /// were done. Values are texts, exact to the last digit.
     #[command(after_help = "\
 Examples:
   taximeter usage dump --limit 7
