@@ -1,11 +1,7 @@
 //! Real processes that die inside an operation of the disk: for every operation of a script, one that
 //! is killed there, in the middle of what it writes.
 
-#![expect(
-    clippy::integer_division,
-    clippy::wildcard_enum_match_arm,
-    reason = "a script of steps, whose numbers only have to differ"
-)]
+#![expect(clippy::integer_division, reason = "numbers of steps, which only have to differ")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -13,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -73,9 +69,8 @@ impl Inside {
         Self::Compression,
     ];
 
-    /// What an operation on `file` is part of.
-    fn of(file: &File, is_write: bool) -> Self {
-        let path = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap();
+    /// What an operation on the file at `path` is part of.
+    fn of(path: &Path, operation: Operation) -> Self {
         let is_of_index = path.components().any(|part| part.as_os_str() == "index");
         let name = path.file_name().unwrap().to_str().unwrap();
         let thread = thread::current();
@@ -86,12 +81,22 @@ impl Inside {
             Some("usage-tidy") if name.contains("zlog") || name == "shard-0" => Self::Compression,
             Some("usage-tidy") if name.ends_with(".new") && !is_of_index => Self::Compression,
             Some("usage-tidy") => Self::SegmentRoll,
-            Some("usage-commit") if !name.ends_with(".log") => Self::SegmentRoll,
-            Some("usage-commit") if is_write => Self::CommitWrite,
-            Some("usage-commit") => Self::CommitSync,
+            Some("usage-commit") if name.ends_with(".log") => match operation {
+                Operation::Write => Self::CommitWrite,
+                Operation::SyncData => Self::CommitSync,
+                Operation::Other => Self::SegmentRoll,
+            },
+            Some("usage-commit") => Self::SegmentRoll,
             _ => Self::Start,
         }
     }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Operation {
+    Write,
+    SyncData,
+    Other,
 }
 
 /// A disk that kills the process in the middle of an operation.
@@ -101,56 +106,69 @@ struct DeadlyDisk {
     operations_left: AtomicUsize,
 }
 
+fn path_of(file: &File) -> PathBuf {
+    fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap()
+}
+
 impl DeadlyDisk {
-    /// Does the operation, or half of it and then no more.
-    fn operation(
+    /// Does nothing, or half of the operation and then no more.
+    fn before(
         &self,
-        file: &File,
+        path: &Path,
+        operation: Operation,
         half: impl FnOnce() -> io::Result<()>,
-        whole: impl FnOnce() -> io::Result<()>,
-        is_write: bool,
     ) -> io::Result<()> {
         let left = |left: usize| left.checked_sub(1);
         if self.operations_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok() {
-            return whole();
+            return Ok(());
         }
         half()?;
-        say(&format!("died {:?}", Inside::of(file, is_write)));
+        say(&format!("died {:?}", Inside::of(path, operation)));
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)?;
         loop {
             thread::park();
         }
     }
+
+    fn before_all(&self, path: &Path) -> io::Result<()> {
+        self.before(path, Operation::Other, || Ok(()))
+    }
 }
 
 impl Disk for DeadlyDisk {
     fn allocate(&self, file: &File, bytes: u64) -> io::Result<()> {
-        self.operation(file, || Ok(()), || OsDisk.allocate(file, bytes), false)
+        self.before_all(&path_of(file))?;
+        OsDisk.allocate(file, bytes)
     }
 
     fn write_all_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         let half = || OsDisk.write_all_at(file, &bytes[..bytes.len() / 2], offset);
-        self.operation(file, half, || OsDisk.write_all_at(file, bytes, offset), true)
+        self.before(&path_of(file), Operation::Write, half)?;
+        OsDisk.write_all_at(file, bytes, offset)
     }
 
     fn sync_data(&self, file: &File) -> io::Result<()> {
-        self.operation(file, || Ok(()), || OsDisk.sync_data(file), false)
+        self.before(&path_of(file), Operation::SyncData, || Ok(()))?;
+        OsDisk.sync_data(file)
     }
 
     fn sync_all(&self, file: &File) -> io::Result<()> {
-        self.operation(file, || Ok(()), || OsDisk.sync_all(file), false)
+        self.before_all(&path_of(file))?;
+        OsDisk.sync_all(file)
     }
 
     fn set_len(&self, file: &File, bytes: u64) -> io::Result<()> {
-        self.operation(file, || Ok(()), || OsDisk.set_len(file, bytes), false)
+        self.before_all(&path_of(file))?;
+        OsDisk.set_len(file, bytes)
     }
 
-    // A kill before or after is one before or after the sync of the directory.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.before_all(to)?;
         OsDisk.rename(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.before_all(path)?;
         OsDisk.remove_file(path)
     }
 }
@@ -231,9 +249,10 @@ fn append(engine: &Engine, step: u64) -> Outcome {
     let mut batch = Batch::new(scope(), now(step));
     for nth in 0..EVENTS_IN_A_STEP {
         let aggregation = aggregations()[usize::try_from(nth % 3).unwrap()];
-        let measure = match aggregation.formula {
-            Formula::UniqueCount => Measure::Member((step * nth % 13).into()),
-            _ => value(step, nth),
+        let measure = if aggregation.formula.counts_members() {
+            Measure::Member((step * nth % 13).into())
+        } else {
+            value(step, nth)
         };
         batch
             .push(&NewEvent {

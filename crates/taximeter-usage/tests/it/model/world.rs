@@ -15,25 +15,25 @@ use crate::support::{DAY, HOUR, MIDNIGHT, SEVEN, Sent, customer, meter, percenti
 
 /// How many combinations of dimension values a customer may have for a meter: few, so that some
 /// events bring one too many.
-pub(super) const SERIES_MAX: usize = 7;
+pub(crate) const SERIES_MAX: usize = 7;
 
 const VALUES: [&str; 6] = ["", "eu", "us-east-1", "us-east-2", "größer", "eu\u{0}"];
 
-pub(super) struct MeterOf {
-    pub(super) id: Id<Meter>,
-    pub(super) aggregation: Aggregation,
+pub(crate) struct MeterOf {
+    pub(crate) id: Id<Meter>,
+    pub(crate) aggregation: Aggregation,
     event_name: String,
     dimensions: usize,
 }
 
-pub(super) struct World {
-    pub(super) random: Random,
-    pub(super) scopes: Vec<Scope>,
-    pub(super) customers: Vec<Id<Customer>>,
-    pub(super) meters: Vec<MeterOf>,
+pub(crate) struct World {
+    pub(crate) random: Random,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) customers: Vec<Id<Customer>>,
+    pub(crate) meters: Vec<MeterOf>,
     /// How many identifiers there are.
     identifiers: u64,
-    pub(super) now: i64,
+    pub(crate) now: i64,
     /// What was sent last, to be sent again.
     recent: Vec<Sent>,
     /// What was corrected last, to be corrected again.
@@ -53,7 +53,7 @@ fn aggregations() -> Vec<Aggregation> {
 
 impl World {
     /// A few meters out of all that there can be.
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let account = |name: &str, mode| Scope { account: Id::parse(name).unwrap(), mode };
         let scopes = vec![
@@ -103,7 +103,7 @@ impl World {
     }
 
     /// Mostly of this hour, some late, few hours and seconds, so that many meet.
-    pub(super) fn timestamp(&mut self) -> Timestamp {
+    pub(crate) fn timestamp(&mut self) -> Timestamp {
         let hour = match self.random.below(20) {
             0..12 => (self.now - MIDNIGHT) / HOUR,
             12..18 => self.random.from(-5, 30),
@@ -207,7 +207,7 @@ impl World {
     }
 
     /// From one event to fifty.
-    pub(super) fn events(&mut self) -> Vec<Sent> {
+    pub(crate) fn events(&mut self) -> Vec<Sent> {
         let scope = self.scope();
         let most = *self.random.one(&[1, 1, 3, 3, 10, 50]);
         let length = 1 + self.random.below(most);
@@ -219,7 +219,7 @@ impl World {
     }
 
     /// Mostly of an event that was sent, mostly in time.
-    pub(super) fn correction(&mut self) -> Correction {
+    pub(crate) fn correction(&mut self) -> Correction {
         let scope = self.scope();
         let recent = self.random.index(self.recent.len().max(1));
         let sent = match (self.random.below(10), &self.corrected, self.recent.get(recent)) {
@@ -256,7 +256,7 @@ impl World {
     }
 
     /// Some seconds pass, now and then an hour or a day.
-    pub(super) fn wait(&mut self) {
+    pub(crate) fn wait(&mut self) {
         self.now += match self.random.below(20) {
             0 => DAY,
             1 => HOUR,
@@ -264,7 +264,7 @@ impl World {
         };
     }
 
-    pub(super) fn usage_query(&mut self, position: u64) -> UsageQuery {
+    pub(crate) fn usage_query(&mut self, position: u64) -> UsageQuery {
         let (scope, customer) = (self.scope(), self.customer());
         let MeterOf { id, aggregation, dimensions, .. } = self.random.one(&self.meters);
         let (aggregation, dimensions) = (*aggregation, *dimensions);
@@ -289,7 +289,7 @@ impl World {
         UsageQuery { series, aggregation, filters, group_by, as_of }
     }
 
-    pub(super) fn boundaries(&mut self) -> Vec<Timestamp> {
+    pub(crate) fn boundaries(&mut self) -> Vec<Timestamp> {
         let step = *self.random.one(&[HOUR, DAY, 2 * DAY]);
         match self.random.below(8) {
             // Everything.
@@ -311,7 +311,7 @@ impl World {
         }
     }
 
-    pub(super) fn events_query(&mut self, position: u64) -> EventQuery {
+    pub(crate) fn events_query(&mut self, position: u64) -> EventQuery {
         let (start, end) = (self.timestamp(), self.timestamp());
         let meter = self.random.one(&self.meters).id.clone();
         EventQuery {
@@ -326,7 +326,7 @@ impl World {
     }
 
     /// A scope, perhaps a customer, and an identifier.
-    pub(super) fn name(&mut self) -> (Scope, Option<Id<Customer>>, String) {
+    pub(crate) fn name(&mut self) -> (Scope, Option<Id<Customer>>, String) {
         let customer = self.random.chance(50).then(|| self.customer());
         (self.scope(), customer, self.identifier())
     }

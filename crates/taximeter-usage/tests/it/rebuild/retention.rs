@@ -1,0 +1,158 @@
+//! Events that are deleted because they are old: their totals stay.
+
+use std::fs;
+
+use taximeter_kernel::time::Timestamp;
+use taximeter_usage::{
+    Action, Amendment, Appended, Corrected, Correction, Engine, EventQuery, OpenError, Order, tools,
+};
+
+use crate::settings::{Setting, raw_log, small};
+use crate::support::{
+    ALWAYS, DAY, MAX, Place, SEVEN, SUM, Sent, amend, cancel, counted, event_at, events_query,
+    scope,
+};
+
+/// Flushed when a test says so.
+const BY_HAND: &Setting = &Setting { name: "by hand", options: raw_log, chores: &[] };
+
+/// An event of 1 that came in on a day.
+fn on_day(day: i64, identifier: &str) -> Sent {
+    let at = SEVEN + day * DAY;
+    Sent { received: Timestamp(at), ..event_at(identifier, at, "1") }
+}
+
+fn day(day: i64) -> Timestamp {
+    Timestamp(SEVEN + day * DAY)
+}
+
+/// A hundred events of each of seven days, in the index and, but for the last file, compressed.
+fn seven_days() -> Place {
+    let place = Place::new(BY_HAND);
+    for day in 0..7 {
+        for number in 0..100 {
+            place.record(&on_day(day, &format!("{day}.{number}")));
+        }
+        place.record(&counted(MAX, on_day(day, &format!("{day}.max"))));
+    }
+    place.engine.flush().unwrap();
+    place.engine.tidy().unwrap();
+    place
+}
+
+#[test]
+fn totals_stay_when_their_events_are_deleted() {
+    let place = seven_days();
+    let before = [place.usage(SUM, ALWAYS), place.usage(MAX, ALWAYS)];
+    assert!(place.engine.delete_events_received_before(day(3)).unwrap() > 1);
+    assert_eq!([place.usage(SUM, ALWAYS), place.usage(MAX, ALWAYS)], before);
+    let place = place.reopened();
+    assert_eq!([place.usage(SUM, ALWAYS), place.usage(MAX, ALWAYS)], before);
+    place.record(&on_day(7, "7.0"));
+    place.check(SUM, ALWAYS, "701");
+}
+
+#[test]
+fn what_is_listed_begins_with_the_first_event_that_is_kept() {
+    let place = seven_days();
+    let position = place.engine.position().unwrap();
+    assert!(place.engine.delete_events_received_before(day(3)).unwrap() > 1);
+    let place = place.reopened();
+    let first = place.engine.stats().unwrap().first_seq;
+    assert!(first > 1);
+    assert!(place.engine.event_at(first - 1).unwrap().is_none());
+    assert!(place.at(first).received < day(3), "only whole files are deleted");
+    for customer in [None, events_query(Order::Oldest).customer] {
+        for order in [Order::Oldest, Order::Newest] {
+            let query = EventQuery { customer: customer.clone(), ..events_query(order) };
+            let page = place.engine.events(&query).unwrap();
+            let mut seqs: Vec<u64> = page.events.iter().map(|event| event.seq).collect();
+            seqs.sort_unstable();
+            assert!(seqs.into_iter().eq(first..=position), "{query:?}");
+            assert_eq!(page.next, None);
+        }
+    }
+    // Nothing that is young enough is gone.
+    for day in 3..7 {
+        for number in 0..100 {
+            let found =
+                place.engine.events_by_identifier(&scope(), None, &format!("{day}.{number}"));
+            assert_eq!(found.unwrap().len(), 1);
+        }
+    }
+}
+
+#[test]
+fn the_identifier_of_a_deleted_event_is_free_and_that_of_a_kept_one_is_not() {
+    let place = seven_days();
+    place.engine.delete_events_received_before(day(3)).unwrap();
+    let place = place.reopened();
+    let order = Correction { window_s: None, ..cancel("0.7") };
+    assert_eq!(place.correct(order), Corrected::NotFound);
+    place.record(&on_day(7, "0.7"));
+    let again = place.append(&on_day(7, "6.7"));
+    assert!(matches!(again, Appended::Duplicate(_)), "{again:?}");
+    place.check(SUM, ALWAYS, "701");
+}
+
+#[test]
+fn events_that_are_not_in_the_index_yet_are_kept_however_old() {
+    let place = Place::new(BY_HAND);
+    for number in 0..200 {
+        place.record(&on_day(0, &number.to_string()));
+    }
+    assert_eq!(place.engine.delete_events_received_before(day(100)).unwrap(), 0);
+    place.engine.flush().unwrap();
+    assert!(place.engine.delete_events_received_before(day(100)).unwrap() > 1);
+    place.check(SUM, ALWAYS, "200");
+}
+
+#[test]
+fn an_index_is_not_made_anew_without_its_first_events() {
+    let place = seven_days();
+    place.engine.delete_events_received_before(day(3)).unwrap();
+    let first = place.engine.stats().unwrap().first_seq;
+    let Place { dir, engine, .. } = place;
+    engine.close();
+    let digest = tools::index_digest(dir.path()).unwrap();
+    match tools::rebuild_index(dir.path(), small()) {
+        Err(OpenError::Incomplete { first_seq }) => assert_eq!(first_seq, first),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(tools::index_digest(dir.path()).unwrap(), digest, "nothing was changed");
+    assert_eq!(tools::verify(dir.path()).unwrap().first_seq, first);
+    fs::remove_dir_all(dir.path().join("shard-0/index")).unwrap();
+    let refused = Engine::open(dir.path(), small());
+    assert!(matches!(refused, Err(OpenError::Damaged { .. })), "{refused:?}");
+}
+
+#[test]
+fn an_old_event_that_was_amended_lately_does_not_take_young_events_with_it() {
+    for padding in 0..12 {
+        let place = Place::new(BY_HAND);
+        for number in 0..60 {
+            place.record(&on_day(0, &format!("old {number}")));
+        }
+        // Moves where segments begin.
+        for number in 0..padding {
+            place.record(&on_day(0, &format!("padding {number}")));
+        }
+        let long = vec![("text".to_owned(), "a".repeat(1_101))];
+        for number in 0..9 {
+            let identifier = format!("young {number}");
+            place.record(&Sent { payload: long.clone(), ..on_day(30, &identifier) });
+            let order = amend(&format!("old {number}"), SEVEN, "2");
+            let Action::Amend(amendment) = order.action.clone() else { panic!() };
+            let amendment = Amendment { payload: long.clone(), ..*amendment };
+            let action = Action::Amend(Box::new(amendment));
+            place.correct_done(Correction { now: day(30), window_s: None, action, ..order });
+        }
+        place.engine.flush().unwrap();
+        place.engine.delete_events_received_before(day(10)).unwrap();
+        for number in 0..9 {
+            let identifier = format!("young {number}");
+            let found = place.engine.events_by_identifier(&scope(), None, &identifier);
+            assert_eq!(found.unwrap().len(), 1, "{identifier} with padding {padding}");
+        }
+    }
+}
