@@ -76,10 +76,13 @@ pub struct Catalog {
     inner: RwLock<Inner>,
 }
 
+/// Customers by id.
+type OfScope = Hash<String, Entry<(Id<Customer>, Presence)>>;
+
 /// The customers of one scope that the catalog knows.
 #[derive(Debug, Clone, Copy)]
 pub struct Customers<'a> {
-    entries: Option<&'a Hash<String, Entry<(Id<Customer>, Presence)>>>,
+    entries: Option<&'a OfScope>,
     now: Timestamp,
 }
 

@@ -289,7 +289,8 @@ impl<'e> Take<'_, 'e> {
                 Some((id, Presence::Here)) => {
                     if unknown.is_empty() {
                         let values = dimensions.get(ready.dimensions.clone());
-                        let new = (place, event, ready as &Ready<'e>, values.unwrap_or_default());
+                        let ready: &Ready<'e> = ready;
+                        let new = (place, event, ready, values.unwrap_or_default());
                         self.push(batch, &meters[ready.meter], id, new)?;
                     }
                     continue;

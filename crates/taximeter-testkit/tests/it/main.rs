@@ -37,9 +37,9 @@ mod meter_event_batch;
 #[cfg(test)]
 mod meter_event_errors;
 #[cfg(test)]
-mod meter_event_stream;
-#[cfg(test)]
 mod meter_event_list;
+#[cfg(test)]
+mod meter_event_stream;
 #[cfg(test)]
 mod meter_events;
 #[cfg(test)]

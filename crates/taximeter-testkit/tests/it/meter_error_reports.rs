@@ -19,6 +19,7 @@ async fn reports(app: &TestApp) -> Vec<Value> {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one report, looked at from every side")]
 async fn a_report_tells_of_ten_seconds_of_a_meter_once() {
     for app in TestApp::everywhere().await {
         let meter = meter(&app, "e", "sum", "").await;

@@ -1,3 +1,5 @@
+//! Tests of finding where a request begins and ends.
+
 use super::reader::{Begin, begin};
 
 const HEAD: &str = "POST /v1/billing/meter_events HTTP/1.1\r\nHost: t\r\n";
