@@ -103,7 +103,7 @@ impl<'a> Scanner<'a> {
         self.skip(b'"')?;
         let start = self.at;
         let bytes = self.text.as_bytes().get(start..)?;
-        let plain = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..0x20))?;
+        let plain = plain_bytes(bytes)?;
         if bytes.get(plain) == Some(&b'"') {
             self.at = start + plain + 1;
             return self.text.get(start..start + plain).map(Cow::Borrowed);
@@ -202,6 +202,28 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// How many bytes stand before the first that ends a string, begins an escape or may not be in one.
+/// Eight at a time: most of a body is in its strings.
+fn plain_bytes(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    // Marks bytes that are 0, and now and then one that stands above such a byte.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let (words, rest) = bytes.as_chunks();
+    for (place, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let (quotes, escapes) = (word ^ (ONES * 0x22), word ^ (ONES * 0x5c));
+        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+        let found = zeros(quotes) | zeros(escapes) | controls;
+        if found != 0 {
+            // The lowest mark is never a false one.
+            return Some(place * 8 + usize::try_from(found.trailing_zeros() / 8).ok()?);
+        }
+    }
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
+    rest.iter().position(ends).map(|place| words.len() * 8 + place)
+}
+
 /// Reads `2026-01-15T10:30:00.000Z` by its places, and whatever else is an instant at length.
 fn instant(text: &str) -> Option<Timestamp> {
     plain_instant(text.as_bytes()).or_else(|| Timestamp::from_rfc3339(text).ok())
@@ -285,6 +307,23 @@ mod tests {
         let body = r#"{"events":[{"event_name":"e","timestamp":1717243800,"payload":{}}]}"#;
         assert_eq!(read(body, Instants::Seconds).unwrap(), ["e None Some(1717243800) []"]);
         assert_eq!(read(r#"{"events":[]}"#, Instants::Seconds).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn the_end_of_a_string_is_found_among_all_bytes() {
+        for length in 0..20 {
+            for at in 0..length {
+                for byte in 0..=u8::MAX {
+                    for filler in [b'a', b'!', b'#', b'[', b']', 0x20, 0x7f, 0x80, 0xa2, 0xff] {
+                        let mut bytes = vec![filler; length];
+                        bytes[at] = byte;
+                        let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
+                        let expected = bytes.iter().position(ends);
+                        assert_eq!(plain_bytes(&bytes), expected, "{bytes:?}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]
