@@ -276,8 +276,11 @@ fn of_usage(dir: &Path, stats: &Stats, options: Options) -> Vec<Finding> {
         0 => "nothing is recorded".to_owned(),
         _ => format!("positions {} to {}", number_shown(first_seq), number_shown(last_seq)),
     };
-    let runs = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
-    let index = format!("to {} in {runs}", number_shown(indexed_seq));
+    let index = match runs {
+        0 => "nothing yet".to_owned(),
+        1 => format!("to {} in 1 run", number_shown(indexed_seq)),
+        _ => format!("to {} in {runs} runs", number_shown(indexed_seq)),
+    };
     let wide = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
     let taken = wide(memtable_bytes).saturating_add(index_memory_bytes);
     let allowed = bytes_shown(wide(options.memory_bytes));

@@ -50,6 +50,20 @@ fn a_damaged_byte_of_the_log_is_named_by_file_and_place() {
 }
 
 #[test]
+fn a_dump_goes_as_far_as_the_damage_and_on_behind_it() {
+    let place = Place::new();
+    let file = place.first_of_log();
+    place.damage(&file, 2);
+    let dir = place.dir().to_str().unwrap();
+    let before = taximeter(&["usage", "dump", "--data-dir", dir]);
+    assert_eq!(before.code, Some(1));
+    assert!(before.stderr.contains(&file.display().to_string()), "{}", before.stderr);
+    assert!(before.stdout.lines().count() < 701, "{}", before.stdout);
+    let behind = place.dump(&["--from", "702"]);
+    assert_eq!((behind.len(), &behind[0]["position"]), (6, &json!(702)));
+}
+
+#[test]
 fn a_damaged_byte_of_the_index_is_mended_by_making_it_anew() {
     let place = Place::new();
     let digest = tools::index_digest(&place.usage()).unwrap();

@@ -13,7 +13,9 @@ use crate::failure::Failure;
 use crate::store::usage_failure;
 use crate::terminal::{self, bytes_shown, duration_shown, number_shown};
 
-/// How often it is told how far it has come, at most.
+/// How often it is looked how far it has come.
+const LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
+/// How often that is told, at most.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// Makes the index anew and tells on standard error how far it has come.
@@ -32,7 +34,7 @@ pub(super) async fn run(
     let of_work = dir.clone();
     let mut work =
         std::pin::pin!(blocking("read", move || tools::rebuild_index(&of_work, options)));
-    let mut ticks = tokio::time::interval(TOLD_EVERY);
+    let mut ticks = tokio::time::interval(LOOKED_AT_EVERY);
     // The first comes at once.
     ticks.tick().await;
     let rebuilt = loop {
@@ -68,6 +70,7 @@ pub(super) async fn run(
 struct Progress {
     /// How far the old index went: there is at least as much to do.
     old_seq: u64,
+    /// Until the log is checked, what is there is the old index.
     deleted: bool,
     seq: u64,
     at: Duration,
@@ -75,18 +78,20 @@ struct Progress {
 
 impl Progress {
     const fn new(old_seq: u64) -> Self {
-        Self { old_seq, deleted: old_seq == 0, seq: 0, at: Duration::ZERO }
+        Self { old_seq, deleted: false, seq: 0, at: Duration::ZERO }
     }
 
-    /// What to tell when the index covers so much; nothing if that is not new.
+    /// What to tell when the index covers so much; nothing if that is not new, or too soon.
     fn line(&mut self, indexed_seq: u64, at: Duration) -> Option<String> {
-        // Until the log is checked, it is the old index.
-        self.deleted |= indexed_seq < self.old_seq;
-        if !self.deleted || indexed_seq <= self.seq {
+        if !self.deleted {
+            self.deleted = indexed_seq == 0 || indexed_seq < self.old_seq;
+            self.at = at;
+        }
+        let since = at.saturating_sub(self.at);
+        if !self.deleted || indexed_seq <= self.seq || since < TOLD_EVERY {
             return None;
         }
-        let millis = at.saturating_sub(self.at).as_millis().max(1);
-        let rate = u128::from(indexed_seq - self.seq) * 1_000 / millis;
+        let rate = u128::from(indexed_seq - self.seq) * 1_000 / since.as_millis().max(1);
         (self.seq, self.at) = (indexed_seq, at);
         let rate = number_shown(u64::try_from(rate).unwrap_or(u64::MAX));
         let goal = match self.old_seq {
@@ -102,16 +107,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_is_told_when_there_is_some() {
+    fn progress_is_told_when_there_is_some_and_not_too_often() {
         let mut progress = Progress::new(7_000_000);
         let mut check = |seq, seconds, expected: Option<&str>| {
             let line = progress.line(seq, Duration::from_secs(seconds));
             assert_eq!(line.as_deref(), expected);
         };
-        check(7_000_000, 5, None);
+        check(7_000_000, 9, None);
         check(0, 10, None);
-        check(3_000_000, 15, Some("position 3,000,000 of 7,000,000 or more, 200,000 events/s"));
-        check(3_000_000, 20, None);
+        check(1_000_000, 13, None);
+        check(3_000_000, 15, Some("position 3,000,000 of 7,000,000 or more, 600,000 events/s"));
+        check(4_000_000, 17, None);
         check(8_000_013, 25, Some("position 8,000,013, 500,001 events/s"));
+        check(8_000_013, 31, None);
     }
 }

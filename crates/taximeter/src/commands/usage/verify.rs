@@ -54,6 +54,7 @@ fn report(verified: &Verified, files: &Files, took: Duration) -> String {
     let covered = positions(first_seq, last_seq);
     let index = format!("{} in {}", bytes_shown(files.index.bytes), counted(runs, "run", "runs"));
     let indexed = match last_seq.saturating_sub(indexed_seq) {
+        0 if runs == 0 => "nothing yet".to_owned(),
         0 => "all of it".to_owned(),
         behind => {
             format!("to {}; a start reads {}", number_shown(indexed_seq), number_shown(behind))
