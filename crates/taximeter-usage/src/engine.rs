@@ -89,7 +89,7 @@ struct Inner {
 
 impl Engine {
     /// Opens the engine whose data is in `dir`, creating the directory where there is none. Reads
-    /// the whole log before it returns.
+    /// what of the log its index does not cover before it returns.
     ///
     /// # Errors
     /// [`OpenError::Locked`] while any engine has the directory open; [`OpenError::Damaged`] when

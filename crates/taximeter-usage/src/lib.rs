@@ -2,11 +2,11 @@
 //!
 //! A shard is a log and the state that the log determines. An event is first decided
 //! against the state (is it new?), then written and synced, then applied to the state, then
-//! answered. So what was acknowledged is durable, is counted once, and is in the next read; and a
-//! restart, which applies the log again, comes to the same state.
+//! answered. So what was acknowledged is durable, is counted once, and is in the next read.
 //!
-//! The state is held in memory: each event's identifier, timestamp and value, and a total per
-//! series and hour. Payloads stay in the log and are read back by their place in it.
+//! The state is in memory as far as it came in lately, and else in an index of immutable files
+//! ([runs](index)) that covers the log up to a watermark. A restart opens them and applies the log
+//! behind the watermark again. Payloads stay in the log and are read back by their place in it.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::indexing_slicing))]
 #![warn(clippy::integer_division, clippy::wildcard_enum_match_arm, missing_docs)]
 
