@@ -52,8 +52,10 @@ impl Background {
         }
     }
 
-    pub(crate) fn events_max(&self) -> usize {
-        self.options.memtable_events_max
+    /// For how many events a new memtable reserves room: no more than its memory can hold.
+    pub(crate) fn capacity(&self, state: &State) -> usize {
+        let fits = self.memtable_bytes_max(state).div_euclid(EVENT_MEMORY_BYTES);
+        self.options.memtable_events_max.min(fits)
     }
 
     /// Whether enough came in to be flushed.
@@ -129,6 +131,8 @@ impl Background {
     }
 }
 
+/// What an event takes of a memtable when nearly each has a total of its own.
+const EVENT_MEMORY_BYTES: usize = 320;
 /// One that is filled, one that is flushed, and what sorting it takes.
 const MEMTABLES: usize = 3;
 /// The least that a memtable holds before it is flushed, however little memory is left.

@@ -95,7 +95,7 @@ impl Committer {
         if !self.background.wait_until_flushed() {
             return Err(StopError::Inconsistent("nothing is flushed any more"));
         }
-        if self.state.freeze(self.background.events_max())? {
+        if self.state.freeze(self.background.capacity(&self.state))? {
             self.background.flush();
         }
         Ok(())

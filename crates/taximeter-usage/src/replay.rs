@@ -38,7 +38,7 @@ impl Replay<'_> {
         let Work { background, state, .. } = self.work;
         if seq.is_multiple_of(DUE_LOOKED_AT_EVERY)
             && background.is_due(state)?
-            && state.freeze(background.events_max())?
+            && state.freeze(background.capacity(state))?
         {
             self.work.flush().map_err(ReadError::from)?;
         }

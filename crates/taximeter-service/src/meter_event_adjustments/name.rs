@@ -21,7 +21,9 @@ impl<'a> EventName<'a> {
     pub(crate) fn parse(text: &'a str) -> Self {
         let digits = text.strip_prefix(MeterEvent::PREFIX).and_then(|rest| rest.strip_prefix('_'));
         let position = digits.and_then(|digits| digits.parse().ok());
-        let position = position.filter(|position| meter_events::id_of(*position) == text);
+        // The first place is 1, and there is one way to write it.
+        let is_one = |at: &u64| *at > 0 && meter_events::id_of(*at) == text;
+        let position = position.filter(is_one);
         position.map_or(Self::Identifier(text), Self::Position)
     }
 }

@@ -31,7 +31,6 @@ fn options() -> Options {
         queue_events_max: 10_000,
         queue_bytes_max: usize::try_from(4 * MIB).unwrap(),
         memory_bytes: usize::try_from(MEMORY_BYTES).unwrap(),
-        memtable_events_max: 100_000,
         ..Options::default()
     }
 }
