@@ -21,6 +21,8 @@ mod lifecycle;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod stream;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod usage;
