@@ -36,7 +36,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<Node, Error> {
     parse_within(body, VALUES_MAX)
 }
 
-/// As [`parse`], with another bound on the number of values.
+/// Reads a body of JSON, with a bound on the number of values.
 pub(crate) fn parse_within(body: &[u8], values_max: usize) -> Result<Node, Error> {
     if body.trim_ascii().is_empty() {
         return Ok(Node::empty());

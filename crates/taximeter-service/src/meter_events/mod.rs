@@ -3,7 +3,7 @@
 //! Recording is the hot path: everything it needs to know of the control plane is in the
 //! [`crate::catalog`], and idempotency is the usage engine's, which has each event's identifier and,
 //! in the frame of the event, the key of its request. What is wrong with an event is found by
-//! [`check`], whichever way the event comes; whether that is told at once or kept for later
+//! [`mod@check`], whichever way the event comes; whether that is told at once or kept for later
 //! ([`crate::meter_errors`]) is the endpoint's to say.
 
 mod check;
