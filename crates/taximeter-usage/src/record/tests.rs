@@ -1,5 +1,7 @@
 //! Tests of records, from writing to reading.
 
+mod retaining;
+
 use proptest::prelude::*;
 
 use taximeter_kernel::aggregate::{Aggregation, Formula, Window};
