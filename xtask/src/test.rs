@@ -13,6 +13,10 @@ use crate::{bodies, contract, debian, sdks, shell, tidy};
 
 /// The variable under which the Rust tests find a PostgreSQL that may make databases.
 const TEST_POSTGRES_URL: &str = "TAXIMETER_TEST_POSTGRES_URL";
+/// The variable that says for how many seconds clients read what they wrote.
+const READ_YOUR_WRITES_S: &str = "TAXIMETER_READ_YOUR_WRITES_S";
+/// What takes longer than a change waits for.
+const THOROUGHLY: &[(&str, &str)] = &[(READ_YOUR_WRITES_S, "60")];
 
 /// All tests.
 pub(crate) fn all(root: &Path) -> Result<(), String> {
@@ -21,7 +25,7 @@ pub(crate) fn all(root: &Path) -> Result<(), String> {
     let cluster = report.step("PostgreSQL", || Cluster::start(root));
     if report.step("build", || build(root)).is_some() {
         let url = cluster.as_ref().map(|cluster| cluster.url("postgres"));
-        rust_tests(&mut report, root, url.as_deref());
+        rust_tests(&mut report, root, url.as_deref(), THOROUGHLY);
         client_suites(&mut report, root, cluster.as_ref());
     }
     report.step("contract is current", || contract::check_current(root));
@@ -33,7 +37,7 @@ pub(crate) fn all(root: &Path) -> Result<(), String> {
 pub(crate) fn fast(root: &Path) -> Result<(), String> {
     let mut report = Report::default();
     if report.step("build", || build(root)).is_some() {
-        rust_tests(&mut report, root, None);
+        rust_tests(&mut report, root, None, &[]);
     }
     report.finish()
 }
@@ -55,14 +59,19 @@ fn build(root: &Path) -> Result<(), String> {
     shell::run(shell::cargo(root).args(["build", "--workspace", "--bins", "--tests"]))
 }
 
-fn rust_tests(report: &mut Report, root: &Path, postgres_url: Option<&str>) {
+fn rust_tests(
+    report: &mut Report,
+    root: &Path,
+    postgres_url: Option<&str>,
+    variables: &[(&str, &str)],
+) {
     let where_to = if postgres_url.is_some() { "SQLite and PostgreSQL" } else { "SQLite" };
     let on_databases = |command: &mut Command| {
         match postgres_url {
             Some(url) => command.env(TEST_POSTGRES_URL, url),
             None => command.env_remove(TEST_POSTGRES_URL),
         };
-        shell::run(command)
+        shell::run(command.envs(variables.iter().copied()))
     };
     report.step(&format!("Rust tests, {where_to}"), || {
         let mut command = shell::cargo(root);
