@@ -59,20 +59,27 @@ impl Committer {
         if found.next().is_some() {
             return Ok(Err(Corrected::Ambiguous));
         }
+        let does_something = match (&order.action, event.standing) {
+            (Action::Cancel | Action::Amend(_), standing) => standing == Standing::Counts,
+            (Action::Restore, standing) => standing == Standing::Cancelled,
+        };
+        // Before its age: an order that comes again is answered as before, however late.
+        if !does_something {
+            return Ok(Err(Corrected::NothingToDo));
+        }
         let age_s = order.now.0.saturating_sub(event.received.0);
         if order.window_s.is_some_and(|window_s| age_s > window_s) {
             return Ok(Err(Corrected::TooOld));
         }
-        let (standing, amended) = match (&order.action, event.standing) {
-            (Action::Cancel, Standing::Counts) => (Standing::Cancelled, None),
-            (Action::Restore, Standing::Cancelled) => (Standing::Counts, None),
-            (Action::Amend(amendment), Standing::Counts) => {
+        let (standing, amended) = match &order.action {
+            Action::Cancel => (Standing::Cancelled, None),
+            Action::Restore => (Standing::Counts, None),
+            Action::Amend(amendment) => {
                 let Some(amended) = self.amended(&event, amendment)? else {
                     return Ok(Err(Corrected::TooManySeries));
                 };
                 (Standing::Amended, Some(amended))
             }
-            _ => return Ok(Err(Corrected::NothingToDo)),
         };
         let event = Event { received: order.now, ..event };
         Ok(Ok(Change { event, standing, amended }))

@@ -164,7 +164,7 @@ pub enum Corrected {
     NothingToDo,
     /// No event has that name and identifier.
     NotFound,
-    /// The event was received more than `window_s` before `now`.
+    /// There is something to do, and the event was received more than `window_s` before `now`.
     TooOld,
     /// Events of several customers have that name and identifier: the order must name the customer.
     Ambiguous,

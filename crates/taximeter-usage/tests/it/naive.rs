@@ -195,14 +195,24 @@ impl Naive {
             [event] => event,
             [_, _, ..] => return Corrected::Ambiguous,
         };
+        let does_something = match (event.standing, &order.action) {
+            (Standing::Counts, Action::Cancel | Action::Amend(_))
+            | (Standing::Cancelled, Action::Restore) => true,
+            (Standing::Counts, Action::Restore)
+            | (Standing::Cancelled, Action::Cancel | Action::Amend(_)) => false,
+            (Standing::Amended, _) => panic!("an identifier finds the version that stands"),
+        };
+        if !does_something {
+            return Corrected::NothingToDo;
+        }
         if order.window_s.is_some_and(|window_s| order.now.0 - event.received.0 > window_s) {
             return Corrected::TooOld;
         }
         let of = event.seq;
-        let entry = match (event.standing, &order.action) {
-            (Standing::Counts, Action::Cancel) => Entry::Cancelled { of },
-            (Standing::Cancelled, Action::Restore) => Entry::Restored { of },
-            (Standing::Counts, Action::Amend(amendment)) => {
+        let entry = match &order.action {
+            Action::Cancel => Entry::Cancelled { of },
+            Action::Restore => Entry::Restored { of },
+            Action::Amend(amendment) => {
                 let by = Event {
                     seq: self.position() + 1,
                     timestamp: amendment.timestamp,
@@ -216,11 +226,6 @@ impl Naive {
                 }
                 Entry::Amended { of, by }
             }
-            (Standing::Counts, Action::Restore)
-            | (Standing::Cancelled, Action::Cancel | Action::Amend(_)) => {
-                return Corrected::NothingToDo;
-            }
-            (Standing::Amended, _) => panic!("an identifier finds the version that stands"),
         };
         self.journal.push(entry);
         Corrected::Done(self.position())

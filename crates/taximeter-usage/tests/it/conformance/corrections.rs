@@ -128,6 +128,23 @@ fn an_event_can_be_corrected_up_to_the_last_second_of_the_window() {
 }
 
 #[test]
+fn what_is_done_already_is_answered_so_however_old_the_event_is() {
+    in_every_setting(|place| {
+        let received = event("a").received.0;
+        let late =
+            |order| Correction { now: Timestamp(received + 101), window_s: Some(100), ..order };
+        place.record(&event("a"));
+        assert_eq!(place.correct(late(restore("a"))), Corrected::NothingToDo);
+        assert_eq!(place.correct(late(cancel("a"))), Corrected::TooOld);
+        place.correct_done(Correction { now: Timestamp(received + 100), ..cancel("a") });
+        assert_eq!(place.correct(late(cancel("a"))), Corrected::NothingToDo);
+        assert_eq!(place.correct(late(amend("a", SEVEN, "7"))), Corrected::NothingToDo);
+        assert_eq!(place.correct(late(restore("a"))), Corrected::TooOld);
+        assert_eq!(place.engine.position().unwrap(), 2);
+    });
+}
+
+#[test]
 fn an_order_that_could_mean_several_customers_must_name_one() {
     in_every_setting(|place| {
         let b = customer("cus_b");
