@@ -2,19 +2,24 @@
 
 use std::fs;
 
+use taximeter_kernel::aggregate::{Formula, Measure, Window};
 use taximeter_kernel::time::Timestamp;
 use taximeter_usage::{
-    Action, Amendment, Appended, Corrected, Correction, Engine, EventQuery, OpenError, Order, tools,
+    Action, Amendment, Appended, Corrected, Correction, Engine, EventQuery, OpenError, Order,
+    UsageQuery, tools,
 };
 
 use crate::settings::{Setting, raw_log, small};
 use crate::support::{
-    ALWAYS, DAY, MAX, Place, SEVEN, SUM, Sent, amend, cancel, counted, event_at, events_query,
-    scope,
+    ALWAYS, DAY, HOUR, LAST, MAX, MIN, Place, SEVEN, SUM, Sent, UNIQUE, WEIGHTED, amend, by,
+    cancel, counted, event_at, events_query, percentile, period, scope, series,
 };
 
 /// Flushed when a test says so.
 const BY_HAND: &Setting = &Setting { name: "by hand", options: raw_log, chores: &[] };
+
+/// Flushed and merged all the time.
+const MERGED: &Setting = &Setting { name: "merged", options: small, chores: &[] };
 
 /// An event of 1 that came in on a day.
 fn on_day(day: i64, identifier: &str) -> Sent {
@@ -50,6 +55,73 @@ fn totals_stay_when_their_events_are_deleted() {
     assert_eq!([place.usage(SUM, ALWAYS), place.usage(MAX, ALWAYS)], before);
     place.record(&on_day(7, "7.0"));
     place.check(SUM, ALWAYS, "701");
+}
+
+/// The numbers of the runs that there are, ascending.
+fn run_numbers(place: &Place) -> Vec<u64> {
+    let files = fs::read_dir(place.dir.path().join("shard-0/index")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let number = |name: String| name.strip_prefix("run-")?.strip_suffix(".idx")?.parse().ok();
+    let mut numbers: Vec<u64> = names.filter_map(number).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// What the index keeps of each event beside the totals (its place, second and measure) is all that
+/// answers these, so no merge may drop it when the event itself is deleted.
+#[test]
+fn what_totals_alone_do_not_answer_stays_when_the_events_are_deleted() {
+    let place = Place::new(MERGED);
+    let half = percentile("50");
+    let by_hour = by(Window::Hour, Formula::Sum);
+    for number in 0..41_u8 {
+        let at = SEVEN + i64::from(number) * 83;
+        let value = (number % 31).to_string();
+        let of = |aggregation, value| {
+            let identifier = format!("{aggregation:?} {number}");
+            counted(aggregation, event_at(&identifier, at, value))
+        };
+        let numbers = [SUM, MAX, LAST, WEIGHTED, half, by_hour].map(|one| of(one, &value));
+        let member = Sent { measure: Measure::Member((number % 29).into()), ..of(UNIQUE, "0") };
+        place.append_all(&[&numbers[..], &[member]].concat());
+    }
+    let pin = place.engine.position().unwrap();
+    for number in 0..100 {
+        place.record(&on_day(7, &number.to_string()));
+    }
+    let span = period(SEVEN + 13, SEVEN + HOUR / 2 + 7);
+    let readings = || {
+        [SUM, MAX, LAST, WEIGHTED, half, by_hour, UNIQUE].map(|aggregation| {
+            let query = UsageQuery::of(series(aggregation), aggregation);
+            let then = UsageQuery { as_of: Some(pin), ..query.clone() };
+            [(&query, ALWAYS), (&query, span), (&then, ALWAYS), (&then, span)]
+                .map(|(query, period)| place.engine.usage_in(query, period).unwrap())
+        })
+    };
+    let before = readings();
+    assert!(before.iter().all(|[always, ..]| always.events > 0), "{before:?}");
+    place.engine.flush().unwrap();
+    place.engine.tidy().unwrap();
+    let newest = run_numbers(&place).last().copied();
+    place.engine.delete_events_received_before(day(8)).unwrap();
+    assert!(place.engine.stats().unwrap().first_seq > pin, "all of them are deleted");
+    assert_eq!(readings(), before);
+    for number in 0.. {
+        if run_numbers(&place).first().copied() > newest {
+            break;
+        }
+        // Of another meter.
+        place.record(&counted(MIN, on_day(8, &format!("later {number}"))));
+        place.engine.flush().unwrap();
+        place.engine.tidy().unwrap();
+    }
+    assert_eq!(readings(), before);
+    // Cancelled, a late event leaves what the deleted ones were.
+    let late = Sent { received: day(8), ..event_at("late", SEVEN + 7, "101") };
+    place.record(&counted(MAX, late));
+    place.check(MAX, period(SEVEN, SEVEN + HOUR), "101");
+    place.correct_done(Correction { window_s: None, ..cancel("late") });
+    place.check(MAX, period(SEVEN, SEVEN + HOUR), "30");
 }
 
 #[test]
