@@ -156,29 +156,42 @@ impl Shard {
         instant: Timestamp,
     ) -> Result<usize, ReadError> {
         let covered = self.state.index.watermark();
+        let starts = self.log.segment_starts();
         let mut keep_from = None;
-        for first_seq in self.log.segment_starts().into_iter().skip(1) {
-            // Events come in the order of their receipt, so when the first of a segment is old
-            // enough, so are all before it.
-            let mut received = None;
-            self.log.scan(first_seq, &mut |_, record| {
-                Ok(match record {
-                    Record::Event(event) | Record::Standing { event, .. } => {
-                        received = Some(event.received);
-                        ControlFlow::Break(())
-                    }
-                    // It says when the event came in, which may be long before what is around it.
-                    Record::Amended { .. } => ControlFlow::Continue(()),
-                })
-            })?;
-            let Some(received) = received else { break };
-            if received >= instant || first_seq > covered.saturating_add(1) {
+        for (first_seq, end_seq) in starts.iter().zip(starts.iter().skip(1)) {
+            if *end_seq > covered.saturating_add(1)
+                || self.has_any_received_from(instant, *first_seq, *end_seq)?
+            {
                 break;
             }
-            keep_from = Some(first_seq);
+            keep_from = Some(*end_seq);
         }
         let failed = |source| ReadError::Io { path: self.log.dir().to_owned(), source };
         keep_from.map_or(Ok(0), |seq| self.log.drop_before(seq).map_err(failed))
+    }
+
+    /// Whether anything from `first_seq` on and before `end_seq` came in at `instant` or later. Reads
+    /// up to there: clocks are set back, so the first and the last say nothing of what is between.
+    fn has_any_received_from(
+        &self,
+        instant: Timestamp,
+        first_seq: u64,
+        end_seq: u64,
+    ) -> Result<bool, ReadError> {
+        let mut found = false;
+        self.log.scan(first_seq, &mut |seq, record| {
+            if seq >= end_seq {
+                return Ok(ControlFlow::Break(()));
+            }
+            found = match record {
+                // A version is as old as the event; of an order it is the time of the order.
+                Record::Event(event)
+                | Record::Amended { event, .. }
+                | Record::Standing { event, .. } => event.received >= instant,
+            };
+            Ok(if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(found)
     }
 
     pub(crate) fn stats(&self) -> Result<Stats, ReadError> {

@@ -228,3 +228,26 @@ fn an_old_event_that_was_amended_lately_does_not_take_young_events_with_it() {
         }
     }
 }
+
+#[test]
+fn events_of_a_clock_that_steps_back_are_each_kept_for_as_long_as_they_should_be() {
+    // Wherever in a file the young ones are.
+    for before in 0..20 {
+        let place = Place::new(BY_HAND);
+        for number in 0..before {
+            place.record(&on_day(0, &format!("before {number}")));
+        }
+        for number in 0..3 {
+            place.record(&on_day(30, &format!("young {number}")));
+        }
+        for number in 0..100 {
+            place.record(&on_day(0, &format!("after {number}")));
+        }
+        place.engine.flush().unwrap();
+        assert_eq!(place.engine.delete_events_received_before(day(10)).unwrap(), 0);
+        assert_eq!(place.engine.delete_events_received_before(day(30)).unwrap(), 0);
+        assert_eq!(place.at(before + 1).received, day(30));
+        assert!(place.engine.delete_events_received_before(day(31)).unwrap() > 1);
+        place.check(SUM, ALWAYS, &(before + 103).to_string());
+    }
+}
