@@ -9,6 +9,7 @@
 
 pub mod accounts;
 pub mod api_keys;
+mod aside;
 pub mod catalog;
 pub mod ctx;
 pub mod customers;

@@ -10,6 +10,7 @@ use super::apply::{CHUNK_EVENTS, note};
 use super::sql::{self, Replaced, Staged};
 use super::stage::{Measured, measured};
 use super::{Backfill, Status, Step};
+use crate::aside::aside;
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::meter_event_adjustments::of_identifier;
@@ -46,7 +47,8 @@ pub(super) async fn replace(ctx: &mut Ctx, backfill: &mut Backfill) -> Result<()
         after: Some(chosen).filter(|position| *position > 0),
         limit: CHUNK_EVENTS,
     };
-    let page = ctx.usage().events(&query).map_err(Error::internal)?;
+    let page =
+        aside(ctx.usage(), move |engine| engine.events(&query)).await?.map_err(Error::internal)?;
     for event in &page.events {
         if event.seq <= backfill.until_position && event.standing == Standing::Counts {
             sql::insert_replaced(ctx, backfill, event).await?;

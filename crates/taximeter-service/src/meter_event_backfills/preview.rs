@@ -13,6 +13,7 @@ use super::chunks::is_in_the_way;
 use super::sql::{self, Staged};
 use super::stage::measured;
 use super::{Backfill, Status, retrieve};
+use crate::aside::aside;
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::meter_event_adjustments::of_identifier;
@@ -76,7 +77,8 @@ async fn customers(ctx: &mut Ctx, backfill: &Backfill) -> Result<Vec<String>> {
     let staged = sql::customers(ctx, backfill, limit).await?;
     let mut all: BTreeSet<String> = staged.into_iter().collect();
     if backfill.replace_existing {
-        let there = events_in(ctx, backfill, None, backfill.timeframe)?.ok_or_else(too_many)?;
+        let there =
+            events_in(ctx, backfill, None, backfill.timeframe).await?.ok_or_else(too_many)?;
         all.extend(there.into_iter().map(|event| event.customer.to_string()));
     }
     if all.len() > PREVIEW_CUSTOMERS_MAX {
@@ -91,7 +93,7 @@ fn too_many() -> Error {
 }
 
 /// The recorded events of the meter in a span that count; nothing when there are too many.
-fn events_in(
+async fn events_in(
     ctx: &Ctx,
     backfill: &Backfill,
     customer: Option<&Id<Customer>>,
@@ -109,7 +111,8 @@ fn events_in(
             after,
             limit: taximeter_usage::EVENTS_PER_READ_MAX,
         };
-        let page = ctx.usage().events(&query).map_err(Error::internal)?;
+        let page = aside(ctx.usage(), move |engine| engine.events(&query)).await?;
+        let page = page.map_err(Error::internal)?;
         let counts = page.events.into_iter().filter(|event| event.standing == Standing::Counts);
         events.extend(counts);
         after = page.next;
@@ -131,7 +134,7 @@ async fn row(
     let coming = coming(ctx, backfill, meter, customer).await?;
     let query = UsageQuery::of(series(ctx, backfill, customer), meter.aggregation());
     let now = ctx.usage().usage_in(&query, backfill.timeframe).map_err(Error::internal)?;
-    let after = after(ctx, backfill, meter, customer, &now, &coming.counted)?;
+    let after = after(ctx, backfill, meter, customer, &now, &coming.counted).await?;
     let difference = after.as_ref().map(|after| difference(after, &now)).transpose()?;
     Ok(json!({
         "id": customer.as_str(),
@@ -216,7 +219,7 @@ const FIRST_STAGED_SEQ: u64 = 1 << 62;
 
 /// The usage in the timeframe once the staged events count; nothing when too many recorded events
 /// would have to be read for it.
-fn after(
+async fn after(
     ctx: &Ctx,
     backfill: &Backfill,
     meter: &Meter,
@@ -241,7 +244,8 @@ fn after(
     let reaches_out = aggregation.window.is_some() || aggregation.formula == Formula::WeightedSum;
     if reaches_out || !backfill.replace_existing {
         let span = span(backfill, meter);
-        let Some(there) = events_in(ctx, backfill, Some(customer), span)? else { return Ok(None) };
+        let there = events_in(ctx, backfill, Some(customer), span).await?;
+        let Some(there) = there else { return Ok(None) };
         let stays = |event: &&Event| !(backfill.replace_existing && is_in_the_way(backfill, event));
         let kept = there.iter().filter(stays);
         all.extend(kept.map(|event| Counted {

@@ -11,10 +11,11 @@ use serde_json::Value;
 use taximeter_kernel::id::{Customer, Id, Kind as _, Meter as MeterKind, MeterEvent};
 use taximeter_kernel::time::{Period, Timestamp};
 use taximeter_usage::{
-    EVENTS_PER_READ_MAX, EVENTS_SCANNED_MAX, Event, EventQuery, Order, Standing,
+    EVENTS_PER_READ_MAX, EVENTS_SCANNED_MAX, Engine, Event, EventQuery, Order, Standing,
 };
 use wire::wire;
 
+use crate::aside::aside;
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::meter_usage::unreadable;
@@ -89,7 +90,16 @@ pub async fn list(ctx: &mut Ctx, input: List) -> Result<Wire> {
     let url = url(&input);
     let after = cursor(ctx, &page)?;
     let found = match asked(ctx, &input).await? {
-        Some(asked) => look(ctx.usage(), &asked, after, &page, EVENTS_LOOKED_AT_MAX)?,
+        // Found at once.
+        Some(asked) if asked.is_of_customer_and_meter() => {
+            look(ctx.usage(), &asked, after, &page, EVENTS_LOOKED_AT_MAX)?
+        }
+        Some(asked) => {
+            let page = page.clone();
+            let look =
+                move |engine: &Engine| look(engine, &asked, after, &page, EVENTS_LOOKED_AT_MAX);
+            aside(ctx.usage(), look).await??
+        }
         None => Found { events: Vec::new(), looked_to: None },
     };
     let slice = cut(found, &page)?;

@@ -56,6 +56,11 @@ impl Asked {
             && self.meters.as_ref().is_none_or(|meters| meters.contains(&event.meter))
     }
 
+    /// Whether the engine has not to look at any other events than those that are asked for.
+    pub(super) const fn is_of_customer_and_meter(&self) -> bool {
+        self.is_exact() && self.query.customer.is_some() && self.query.meter.is_some()
+    }
+
     /// Whether the engine finds just the events that are asked for.
     const fn is_exact(&self) -> bool {
         self.status.is_none() && self.meters.is_none()
