@@ -3,6 +3,8 @@
 
 #![expect(clippy::integer_division, reason = "numbers of steps, which only have to differ")]
 
+mod rebuild;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs::{self, File};

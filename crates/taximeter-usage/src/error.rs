@@ -11,6 +11,9 @@ pub enum OpenError {
     /// Another engine, in this process or another, has the directory open.
     #[error("usage directory {} is in use by another process", .0.display())]
     Locked(PathBuf),
+    /// There is no such directory.
+    #[error("there is no usage directory {}", .0.display())]
+    Missing(PathBuf),
     /// The log contradicts itself where no crash could have damaged it. Nothing was changed.
     #[error("usage log {} is damaged at byte {offset}: {what}", .path.display())]
     Damaged {

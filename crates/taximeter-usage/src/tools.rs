@@ -2,7 +2,7 @@
 
 mod files;
 
-use std::fs;
+use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use std::sync::Arc;
 use taximeter_kernel::time::Timestamp;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::engine::{Engine, Options, lock, shard_dir};
+use crate::engine::{self, Engine, Options, shard_dir};
 use crate::error::{OpenError, ReadError};
 use crate::event::Event;
-use crate::index::{Index, Run, Table, verify as verify_index};
+use crate::index::{Index, Manifest, Run, Table, verify as verify_index};
 use crate::log::disk::{Disk, OsDisk};
 use crate::log::{LogReader, check};
 use crate::record::Record;
@@ -21,6 +21,11 @@ use crate::totals::merged::each_merged_row;
 use crate::totals::rows::read_change;
 
 pub use files::{Files, Size, files, indexed_seq};
+
+/// Makes `dir` this tool's own, which makes no directory where there is none.
+fn lock(dir: &Path, disk: &dyn Disk) -> Result<File, OpenError> {
+    if dir.is_dir() { engine::lock(dir, disk) } else { Err(OpenError::Missing(dir.to_owned())) }
+}
 
 /// What [`verify`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +45,7 @@ pub struct Verified {
 /// Reads every byte of the log and the index in `dir` and checks it, without changing anything.
 ///
 /// # Errors
-/// As for [`Engine::open`]: the first damage found, by file and place.
+/// [`OpenError::Missing`]; else as for [`Engine::open`]: the first damage found, by file and place.
 pub fn verify(dir: &Path) -> Result<Verified, OpenError> {
     let disk = OsDisk;
     let _locked = lock(dir, &disk)?;
@@ -60,14 +65,23 @@ pub fn verify(dir: &Path) -> Result<Verified, OpenError> {
     })
 }
 
-/// Deletes the index in `dir` and makes it anew from the log.
+/// Deletes the index in `dir` and makes it anew from the log. Cut short, it leaves the old index or a
+/// part of the new one, from which a start goes on.
 ///
 /// # Errors
-/// [`OpenError::Incomplete`] when the first events are deleted already, whose totals are only in
+/// [`OpenError::Missing`]; [`OpenError::Incomplete`] when the first events are deleted already, whose totals are only in
 /// the index; else as for [`Engine::open`].
 pub fn rebuild_index(dir: &Path, options: Options) -> Result<(), OpenError> {
+    rebuild_index_on(dir, options, Arc::new(OsDisk))
+}
+
+pub(crate) fn rebuild_index_on(
+    dir: &Path,
+    options: Options,
+    disk: Arc<dyn Disk>,
+) -> Result<(), OpenError> {
     {
-        let _locked = lock(dir, &OsDisk)?;
+        let _locked = lock(dir, disk.as_ref())?;
         let shard = shard_dir(dir);
         let first_seq = check(&shard)?.first_seq;
         if first_seq > 1 {
@@ -75,10 +89,11 @@ pub fn rebuild_index(dir: &Path, options: Options) -> Result<(), OpenError> {
         }
         let index = shard.join("index");
         if index.is_dir() {
-            fs::remove_dir_all(&index).map_err(|source| OpenError::Io { path: index, source })?;
+            // It alone says which runs there are: a start removes those that it does not name.
+            Manifest::remove(&index, disk.as_ref())?;
         }
     }
-    let engine = Engine::open(dir, options)?;
+    let engine = Engine::open_on(dir, options, disk)?;
     engine.flush().and_then(|()| engine.tidy()).map_err(OpenError::Read)?;
     engine.close();
     Ok(())

@@ -121,6 +121,7 @@ pub(crate) fn usage_failure(error: &OpenError) -> Failure {
     let failure = Failure::new(error.to_string()).beneath(error);
     match error {
         OpenError::Locked(_) => failure.hint("stop the process that uses it"),
+        OpenError::Missing(_) => failure.hint("name another directory with --data-dir"),
         // The index is made of the log, so damage to it loses nothing.
         OpenError::Damaged { path, offset, what } if is_of_index(path) => Failure::new(format!(
             "usage index {} is damaged at byte {offset}: {what}",

@@ -82,6 +82,16 @@ impl Manifest {
         sink.finish()
     }
 
+    /// Returns once there durably is none in `dir`, whose runs are of no use from then on.
+    pub(crate) fn remove(dir: &Path, disk: &dyn Disk) -> Result<(), IndexError> {
+        let path = path(dir);
+        let removed = match disk.remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => fs::File::open(dir).and_then(|dir| disk.sync_all(&dir)),
+        };
+        removed.map_err(|source| IndexError::Io { path, source })
+    }
+
     /// The last position that the runs cover, 0 if there are none.
     pub(crate) fn watermark(&self) -> u64 {
         self.runs.last().map_or(0, |run| run.last_seq)

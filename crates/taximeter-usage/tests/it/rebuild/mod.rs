@@ -4,10 +4,11 @@ mod damage;
 mod retention;
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use taximeter_kernel::time::Timestamp;
-use taximeter_usage::{Engine, Options, UsageGroup, UsageQuery, tools};
+use taximeter_usage::{Engine, OpenError, Options, UsageGroup, UsageQuery, tools};
 use tempfile::TempDir;
 
 use crate::crash::files;
@@ -116,6 +117,21 @@ fn an_index_of_which_a_file_is_gone_is_refused_and_can_be_made_anew() {
     tools::verify(lived.path()).unwrap_err();
     tools::rebuild_index(lived.path(), with_series(small())).unwrap();
     assert_eq!(lived.digest(), digest);
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_refused_and_not_made() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("usage");
+    let check = |outcome: Result<(), OpenError>| {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.to_string(), format!("there is no usage directory {}", dir.display()));
+    };
+    check(tools::verify(&dir).map(drop));
+    check(tools::rebuild_index(&dir, small()));
+    check(tools::dump(&dir, 1, &mut |_, _| ControlFlow::Continue(())));
+    check(tools::index_digest(&dir).map(drop));
+    assert!(!dir.exists());
 }
 
 #[test]
