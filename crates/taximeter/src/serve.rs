@@ -49,8 +49,9 @@ pub(crate) async fn run(at: &Store, settings: Serve) -> Result<ExitCode, Failure
     let entropy = process::entropy()?;
     data_dir::create(&at.data_dir)?;
     let mut held = data_dir::hold(&at.data_dir)?;
-    let listener = listen(&settings.listen)?;
-    let of_stream = settings.meter_events_listen.as_deref().map(listen).transpose()?;
+    let listener = listen(&settings.listen, LISTEN)?;
+    let of_stream = settings.meter_events_listen.as_deref();
+    let of_stream = of_stream.map(|address| listen(address, METER_EVENTS_LISTEN)).transpose()?;
     let address = Address::of(&listener, tls.is_some())?;
     held.announce(&address.url)
         .map_err(|error| Failure::new("cannot write the lock file").because(&error))?;
@@ -125,11 +126,16 @@ fn greet(at: &Store, address: &Address, keys: &Keys, started: Instant) {
     tracing::info!(api.url = address.url, start.duration_ms = ready_ms, "ready");
 }
 
-/// Takes the address, so that a start which cannot have it changes nothing.
+/// The option that names the main address.
+pub(crate) const LISTEN: &str = "--listen";
+/// The option that names the address of the stream alone.
+const METER_EVENTS_LISTEN: &str = "--meter-events-listen";
+
+/// Takes the address that `option` names, so that a start which cannot have it changes nothing.
 ///
 /// # Errors
 /// A failure that names the address and what is wrong with it.
-pub(crate) fn listen(address: &str) -> Result<TcpListener, Failure> {
+pub(crate) fn listen(address: &str, option: &str) -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind(address).and_then(|listener| {
         listener.set_nonblocking(true)?;
         Ok(listener)
@@ -137,16 +143,18 @@ pub(crate) fn listen(address: &str) -> Result<TcpListener, Failure> {
     listener.map_err(|error| {
         let failure = Failure::new(format!("cannot listen on {address}"));
         match error.kind() {
-            io::ErrorKind::AddrInUse => failure.because(&error).hint(
-                "another program has that address; take another with --listen, or port 0 for any",
-            ),
-            io::ErrorKind::PermissionDenied => failure
-                .because(&error)
-                .hint("ports below 1024 are for privileged users; take another with --listen"),
+            io::ErrorKind::AddrInUse => failure.because(&error).hint(format!(
+                "another program has that address; take another with {option}, or port 0 for any",
+            )),
+            io::ErrorKind::PermissionDenied => failure.because(&error).hint(format!(
+                "ports below 1024 are for privileged users; take another with {option}"
+            )),
             io::ErrorKind::AddrNotAvailable => failure
                 .because(&error)
                 .hint("this machine has no such address; 0.0.0.0 stands for all that it has"),
-            _ => failure.because(&error).hint("--listen takes host:port, such as 127.0.0.1:4242"),
+            _ => failure
+                .because(&error)
+                .hint(format!("{option} takes host:port, such as 127.0.0.1:4242")),
         }
     })
 }
@@ -302,10 +310,12 @@ mod tests {
 
     #[test]
     fn an_address_in_use_is_named_with_the_way_out() {
-        let taken = listen("127.0.0.1:0").unwrap();
+        let taken = listen("127.0.0.1:0", LISTEN).unwrap();
         let address = taken.local_addr().unwrap().to_string();
-        let failure = listen(&address).unwrap_err();
-        assert!(failure.line().starts_with(&format!("cannot listen on {address}: ")));
-        assert!(failure.way_out().unwrap().contains("--listen"));
+        for option in [LISTEN, METER_EVENTS_LISTEN] {
+            let failure = listen(&address, option).unwrap_err();
+            assert!(failure.line().starts_with(&format!("cannot listen on {address}: ")));
+            assert!(failure.way_out().unwrap().contains(&format!("take another with {option},")));
+        }
     }
 }

@@ -306,7 +306,7 @@ fn on_disk(files: &Files) -> String {
 
 fn address(listen: &str, running: bool) -> Finding {
     const WHAT: &str = "address";
-    match serve::listen(listen) {
+    match serve::listen(listen, serve::LISTEN) {
         Ok(_) => Finding::ok(WHAT, format!("{listen} is free")),
         Err(_) if running => Finding::ok(WHAT, format!("{listen} is in use; a server is running")),
         Err(failure) => Finding::fail(WHAT, &failure),

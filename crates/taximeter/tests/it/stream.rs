@@ -60,4 +60,5 @@ fn an_address_of_the_stream_that_is_taken_keeps_the_server_from_starting() {
     let args = ["serve", "--listen", "127.0.0.1:0", "--meter-events-listen", &own];
     let refusal = fail(temp.path(), &args);
     assert!(refusal.starts_with(&format!("error: cannot listen on {own}\n")), "{refusal}");
+    assert!(refusal.contains("take another with --meter-events-listen,"), "{refusal}");
 }
