@@ -8,9 +8,9 @@ use super::fault::{Fault, wide};
 use super::sealed::{self, Compressor, SEALED_HEADER_BYTES, SealedHeader};
 use super::segment::{self, Form};
 use super::segments::Full;
-use crate::codec::{Malformed, put_length, put_u64};
+use crate::codec::Malformed;
 use crate::log::disk::Disk;
-use crate::record::{ChunkParts, Chunks, Group};
+use crate::record::{ChunkParts, Chunks, Group, put_groups};
 
 /// About how much a block holds before it is compressed. More compresses better, less is read
 /// faster.
@@ -110,14 +110,7 @@ impl Sealing<'_> {
 
     /// Makes groups of one chunk a chunk and a block.
     fn put_groups(&mut self, groups: &[Group<'_>]) -> Result<(), SealFault> {
-        let Some(Group { shapes, .. }) = groups.first() else { return Ok(()) };
-        let records = groups.iter().fold(0_u32, |sum, group| sum.saturating_add(group.records));
-        let out = &mut self.block;
-        put_u64(out, records.into());
-        put_length(out, shapes.len());
-        out.extend_from_slice(shapes);
-        groups.iter().for_each(|group| put_length(out, group.bytes.len()));
-        groups.iter().for_each(|group| out.extend_from_slice(group.bytes));
+        let records = put_groups(&mut self.block, groups);
         self.records = self.records.saturating_add(records);
         Ok(self.end_block()?)
     }

@@ -1,10 +1,8 @@
 //! A chunk as a whole, and finding its groups without reading their records.
 
-use std::borrow::Cow;
 use std::iter;
 
-use super::text::{Text, TextBuffer};
-use super::{ChunkEncoder, Cursor, EventRecord, EventView, GROUP_RECORDS, Record, View};
+use super::GROUP_RECORDS;
 use crate::codec::{Malformed, Reader, put_length, put_u64};
 
 /// A finished chunk.
@@ -12,15 +10,23 @@ use crate::codec::{Malformed, Reader, put_length, put_u64};
 pub(crate) struct Chunk {
     records: u32,
     shapes: Vec<u8>,
-    /// Where each group but the first begins.
-    starts: Vec<usize>,
+    /// Of each group but the last.
+    ends: Vec<GroupEnd>,
     /// The groups.
     bytes: Vec<u8>,
 }
 
+/// Where a group ends among the groups of its chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct GroupEnd {
+    /// How many the group has.
+    pub(super) records: u32,
+    pub(super) end: usize,
+}
+
 impl Chunk {
-    pub(super) fn new(records: u32, shapes: Vec<u8>, starts: Vec<usize>, bytes: Vec<u8>) -> Self {
-        Self { records, shapes, starts, bytes }
+    pub(super) fn new(records: u32, shapes: Vec<u8>, ends: Vec<GroupEnd>, bytes: Vec<u8>) -> Self {
+        Self { records, shapes, ends, bytes }
     }
 
     pub(crate) fn records(&self) -> u32 {
@@ -29,7 +35,16 @@ impl Chunk {
 
     /// No less than what it takes up in a frame.
     pub(crate) fn bytes(&self) -> usize {
-        chunk_bytes_max(self.shapes.len(), self.bytes.len(), self.starts.len())
+        chunk_bytes_max(self.shapes.len(), self.bytes.len(), self.ends.len())
+    }
+
+    pub(super) fn shapes(&self) -> &[u8] {
+        &self.shapes
+    }
+
+    /// What its groups take up.
+    pub(super) fn groups_bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Writes it behind what `out` holds; nothing if it has no records.
@@ -38,72 +53,89 @@ impl Chunk {
             return;
         }
         out.reserve(self.bytes());
-        put_u64(out, self.records.into());
-        put_length(out, self.shapes.len());
-        out.extend_from_slice(&self.shapes);
-        let mut start = 0;
-        for end in self.starts.iter().copied().chain(iter::once(self.bytes.len())) {
-            put_length(out, end.saturating_sub(start));
-            start = end;
-        }
+        put_head(out, self.records, &self.shapes, self.groups());
         out.extend_from_slice(&self.bytes);
     }
 
-    /// The chunk of only the records whose number `keep` says yes to, counted from 0. Writes them
-    /// anew, because each is written relative to the one before it.
-    pub(crate) fn retain(&self, mut keep: impl FnMut(usize) -> bool) -> Result<Self, Malformed> {
-        let mut written = Vec::with_capacity(self.bytes());
-        self.write_to(&mut written);
-        let mut cursor = Cursor::new(&written);
-        let mut kept = ChunkEncoder::new();
-        for number in 0.. {
-            let Some(view) = cursor.next()? else { break };
-            if keep(number) {
-                match &view {
-                    View::Event(event) => push_again(&mut kept, event),
-                    View::Standing { .. } | View::Amended { .. } => {
-                        Record::of(0, &view)?.push_to(&mut kept);
-                    }
-                }
-            }
-        }
-        Ok(kept.finish())
+    pub(super) fn groups(&self) -> impl Iterator<Item = Group<'_>> {
+        let mut start = 0;
+        let mut left = self.records;
+        let ends = self.ends.iter().copied().map(Some).chain(iter::once(None));
+        let groups = ends.map(move |end| {
+            let last = GroupEnd { records: left, end: self.bytes.len() };
+            let GroupEnd { records, end } = end.unwrap_or(last);
+            let bytes = self.bytes.get(start..end).unwrap_or_default();
+            start = end;
+            left = left.saturating_sub(records);
+            Group { records, shapes: &self.shapes, bytes }
+        });
+        groups.filter(|group| group.records > 0)
     }
 }
 
-/// Writes an event that was read, without copying its texts.
-fn push_again(chunk: &mut ChunkEncoder, event: &EventView<'_>) {
-    let mut buffer = TextBuffer::default();
-    let payload: Vec<(&str, Cow<'_, str>)> = event
-        .payload()
-        .map(|(key, value)| match value {
-            Text::Plain(value) => (key, Cow::Borrowed(value)),
-            value @ (Text::Uuid(_) | Text::Number(_)) => (key, Cow::Owned(value.to_string())),
-        })
-        .collect();
-    chunk.push(&EventRecord {
-        account: event.account,
-        mode: event.mode,
-        meter: event.meter,
-        aggregation: event.aggregation,
-        event_name: event.event_name,
-        customer: event.customer,
-        identifier: event.identifier.as_str(&mut buffer),
-        timestamp: event.timestamp,
-        received: event.received,
-        measure: event.measure,
-        dimensions: event.dimensions,
-        payload: &payload,
-        request: event.request,
-        backfill: event.backfill,
-    });
+/// Writes `groups`, which are all of one chunk, as a chunk, and gives how many records it has.
+pub(crate) fn put_groups(out: &mut Vec<u8>, groups: &[Group<'_>]) -> u32 {
+    let Some(Group { shapes, .. }) = groups.first() else { return 0 };
+    let records = groups.iter().fold(0_u32, |sum, group| sum.saturating_add(group.records));
+    put_head(out, records, shapes, groups.iter().copied());
+    groups.iter().for_each(|group| out.extend_from_slice(group.bytes));
+    records
 }
 
-/// What a chunk takes up when each of its numbers takes as much as it can.
-pub(super) fn chunk_bytes_max(shapes_bytes: usize, groups_bytes: usize, starts: usize) -> usize {
+/// Writes what stands before the groups.
+fn put_head<'a>(
+    out: &mut Vec<u8>,
+    records: u32,
+    shapes: &[u8],
+    groups: impl Iterator<Item = Group<'a>>,
+) {
+    put_u64(out, records.into());
+    put_length(out, shapes.len());
+    out.extend_from_slice(shapes);
+    let mut left = records;
+    for group in groups {
+        if group.records < records_of_full(left) {
+            put_length(out, SHORT);
+            put_u64(out, group.records.into());
+        }
+        put_length(out, group.bytes.len());
+        left = left.saturating_sub(group.records);
+    }
+}
+
+/// Stands in place of a group's bytes, of which there are always some, and says that the number of
+/// its records comes before them.
+const SHORT: usize = 0;
+
+/// How many records a group has, of `left` records, unless it says otherwise.
+fn records_of_full(left: u32) -> u32 {
+    left.min(GROUP_RECORDS)
+}
+
+/// How many records and bytes the next group has. There are `left` records left.
+fn group_size(sizes: &mut Reader<'_>, left: u32) -> Result<(u32, usize), Malformed> {
+    let full = records_of_full(left);
+    match sizes.length()? {
+        SHORT => {
+            let records = u32::try_from(sizes.u64()?).map_err(|_| Malformed)?;
+            let bytes = sizes.length()?;
+            if records == 0 || records >= full || bytes == SHORT {
+                return Err(Malformed);
+            }
+            Ok((records, bytes))
+        }
+        bytes => Ok((full, bytes)),
+    }
+}
+
+/// What a chunk takes up when each of its numbers takes as much as it can, and `ends` groups before
+/// the last have fewer records than they could.
+pub(super) fn chunk_bytes_max(shapes_bytes: usize, groups_bytes: usize, ends: usize) -> usize {
     const NUMBER_BYTES_MAX: usize = 5;
-    let numbers = starts.saturating_add(3).saturating_mul(NUMBER_BYTES_MAX);
-    numbers.saturating_add(shapes_bytes).saturating_add(groups_bytes)
+    const SHORT_BYTES: usize = 2;
+    let numbers = ends.saturating_add(3).saturating_mul(NUMBER_BYTES_MAX);
+    let shorts = ends.saturating_mul(SHORT_BYTES);
+    numbers.saturating_add(shorts).saturating_add(shapes_bytes).saturating_add(groups_bytes)
 }
 
 /// The chunks in some bytes, in order.
@@ -120,7 +152,8 @@ pub(crate) struct ChunkParts<'a> {
     /// How many records are in the groups that are left.
     records: u32,
     shapes: &'a [u8],
-    lengths: Reader<'a>,
+    /// Records and bytes of each group.
+    sizes: Reader<'a>,
     groups: Reader<'a>,
 }
 
@@ -148,15 +181,18 @@ impl<'a> Chunks<'a> {
         }
         let shapes = self.reader.length()?;
         let shapes = self.reader.bytes(shapes)?;
-        let lengths = Reader::new(self.reader.rest());
+        let sizes = Reader::new(self.reader.rest());
         let mut bytes: usize = 0;
-        for _ in 0..records.div_ceil(GROUP_RECORDS) {
-            bytes = bytes.checked_add(self.reader.length()?).ok_or(Malformed)?;
+        let mut left = records;
+        while left > 0 {
+            let (in_group, group_bytes) = group_size(&mut self.reader, left)?;
+            left = left.saturating_sub(in_group);
+            bytes = bytes.checked_add(group_bytes).ok_or(Malformed)?;
         }
         let groups = Reader::new(self.reader.bytes(bytes)?);
         let length = start.len().saturating_sub(self.reader.rest().len());
         let bytes = start.get(..length).ok_or(Malformed)?;
-        Ok(Some(ChunkParts { bytes, records, shapes, lengths, groups }))
+        Ok(Some(ChunkParts { bytes, records, shapes, sizes, groups }))
     }
 }
 
@@ -179,9 +215,8 @@ impl<'a> ChunkParts<'a> {
         if self.records == 0 {
             return Ok(None);
         }
-        let records = self.records.min(GROUP_RECORDS);
+        let (records, bytes) = group_size(&mut self.sizes, self.records)?;
         self.records = self.records.saturating_sub(records);
-        let length = self.lengths.length()?;
-        Ok(Some(Group { records, shapes: self.shapes, bytes: self.groups.bytes(length)? }))
+        Ok(Some(Group { records, shapes: self.shapes, bytes: self.groups.bytes(bytes)? }))
     }
 }

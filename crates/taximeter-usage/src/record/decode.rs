@@ -52,9 +52,20 @@ impl<'a> Cursor<'a> {
     pub(crate) fn of_group(group: Group<'a>) -> Result<Self, Malformed> {
         let mut cursor = Self::new(&[]);
         cursor.context.shapes.read(group.shapes)?;
-        cursor.left = group.records;
-        cursor.group = Reader::new(group.bytes);
+        cursor.begin_group(&group);
         Ok(cursor)
+    }
+
+    /// Goes over the records of another group of the same chunk from now on.
+    pub(super) fn begin_group(&mut self, group: &Group<'a>) {
+        self.left = group.records;
+        self.group = Reader::new(group.bytes);
+        self.context.begin_group();
+    }
+
+    /// The bytes of the group that are still to be read.
+    pub(super) fn rest_of_group(&self) -> &'a [u8] {
+        self.group.rest()
     }
 
     /// The next record, until the one after it is asked for.
@@ -92,9 +103,7 @@ impl<'a> Cursor<'a> {
             match &mut self.chunk {
                 Some(chunk) if chunk.records() > skip => {
                     if let Some(group) = chunk.next_group()? {
-                        self.left = group.records;
-                        self.group = Reader::new(group.bytes);
-                        self.context.begin_group();
+                        self.begin_group(&group);
                     }
                 }
                 Some(chunk) => {
@@ -215,6 +224,7 @@ impl<'a> Context<'a> {
             dimensions: &self.dimensions,
             request,
             backfill,
+            shape: self.shape,
             keys,
             values: &self.values,
         })

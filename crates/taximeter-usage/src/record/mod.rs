@@ -5,13 +5,20 @@
 //! a *group* begins anew, so that a record is found by decoding its group alone.
 //!
 //! ```text
-//! chunk:  records | bytes of the shapes | shapes | bytes of each group | groups
+//! chunk:  records | bytes of the shapes | shapes | size of each group | groups
+//! size:   bytes                   [`GROUP_RECORDS`], or what is left of the chunk
+//!         0 | records | bytes     fewer
 //! record: kind and what it repeats 1 | (what it has 1) | fields
 //! ```
+//!
+//! A group has fewer records before the end of its chunk when duplicates were taken out of it after
+//! it was written. The others stay as they are, and so do the shapes, even those no longer used.
 
 mod chunk;
 mod decode;
 mod encode;
+mod relative;
+mod retain;
 mod shape;
 mod stored;
 mod text;
@@ -23,7 +30,7 @@ mod tests;
 use taximeter_kernel::aggregate::Measure;
 use taximeter_kernel::id::Mode;
 
-pub(crate) use chunk::{Chunk, ChunkParts, Chunks, Group};
+pub(crate) use chunk::{Chunk, ChunkParts, Chunks, Group, put_groups};
 pub(crate) use decode::Cursor;
 pub(crate) use encode::ChunkEncoder;
 pub(crate) use stored::{Record, record_of};
@@ -31,7 +38,7 @@ use text::Text;
 
 use crate::event::{RequestKey, Standing};
 
-/// How many records a group has; the last one of a chunk may have fewer.
+/// How many records a group has at most.
 pub(crate) const GROUP_RECORDS: u32 = 16;
 
 /// An event to be written. `D`, `K` and `S` are whatever texts its lists hold.
@@ -87,6 +94,17 @@ pub(crate) enum View<'v> {
     },
 }
 
+impl<'v> View<'v> {
+    /// The event that it is about, as it is from now on.
+    fn event(&self) -> &EventView<'v> {
+        match self {
+            Self::Event(event) | Self::Standing { event, .. } | Self::Amended { event, .. } => {
+                event
+            }
+        }
+    }
+}
+
 /// An event being read. The fields are those of [`EventRecord`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EventView<'v> {
@@ -103,6 +121,8 @@ pub(crate) struct EventView<'v> {
     pub(crate) dimensions: &'v [&'v str],
     pub(crate) request: Option<RequestKey>,
     pub(crate) backfill: Option<&'v str>,
+    /// Its number among those of the chunk.
+    shape: usize,
     keys: &'v [&'v str],
     values: &'v [Text<'v>],
 }
@@ -125,7 +145,7 @@ mod flags {
     pub(super) const RESTORE: u8 = 5;
 
     // In the first byte.
-    /// As the record before it; the first of a group, as the chunk's first.
+    /// As the record before it; the first of a group, as the first of the chunk's shapes.
     pub(super) const SAME_SHAPE: u8 = 1 << 3;
     pub(super) const SAME_CUSTOMER: u8 = 1 << 4;
     pub(super) const SAME_RECEIVED: u8 = 1 << 5;

@@ -4,7 +4,7 @@ use taximeter_kernel::aggregate::Aggregation;
 use taximeter_kernel::id::{Id, Kind, Scope};
 use taximeter_kernel::time::Timestamp;
 
-use super::{ChunkEncoder, EventRecord, EventView, View, Was};
+use super::{EventRecord, EventView, View, Was};
 use crate::codec::Malformed;
 use crate::event::{Event, Standing};
 
@@ -27,7 +27,8 @@ pub(crate) enum Record {
 }
 
 impl Record {
-    pub(crate) fn push_to(&self, chunk: &mut ChunkEncoder) {
+    #[cfg(test)]
+    pub(crate) fn push_to(&self, chunk: &mut super::ChunkEncoder) {
         match self {
             Self::Event(event) => chunk.push(&record_of(event)),
             Self::Standing { standing, event_seq, event } => {

@@ -233,16 +233,6 @@ proptest! {
     }
 
     #[test]
-    fn a_chunk_keeps_the_records_it_is_told_to(
-        records in records(40), kept in prop::collection::vec(any::<bool>(), 40),
-    ) {
-        let chunk = chunk_of(&records).retain(|number| kept[number]).unwrap();
-        let left: Vec<Record> =
-            records.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(record, _)| record).collect();
-        prop_assert_eq!(chunk, chunk_of(&left));
-    }
-
-    #[test]
     fn a_chunk_takes_up_no_more_than_it_says(records in records(40)) {
         let mut encoder = ChunkEncoder::new();
         for record in &records {
