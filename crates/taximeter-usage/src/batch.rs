@@ -9,7 +9,7 @@ use taximeter_kernel::time::Timestamp;
 use crate::event::{NewEvent, RequestKey};
 use crate::queue::BATCH_EVENTS_MAX;
 use crate::record::{ChunkEncoder, EventRecord};
-use crate::totals::keys::{put_customer, put_dimensions, put_meter};
+use crate::totals::keys::{RowHash, put_customer, put_dimensions, put_meter};
 use crate::totals::rows::{name_hash, request_hash, scope_hash};
 
 /// The most bytes that one event takes up in the log.
@@ -37,6 +37,8 @@ pub struct Batch {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Meta {
     pub(crate) name: u64,
+    /// Of its series and its dimension values.
+    pub(crate) hash: RowHash,
     pub(crate) request: Option<(u64, RequestKey)>,
     pub(crate) aggregation: Aggregation,
     pub(crate) timestamp: Timestamp,
@@ -88,7 +90,9 @@ impl Batch {
         let dimensions_end = place(&self.texts)?;
         self.texts.extend_from_slice(new.identifier.as_bytes());
         let end = place(&self.texts)?;
+        let hash = RowHash::of(self.text(start, series_end), self.text(series_end, dimensions_end));
         self.events.push(Meta {
+            hash,
             name: name_hash(self.scope_hash, new.customer.as_str(), new.identifier),
             request: new.request.map(|key| (request_hash(self.scope_hash, key.key), key)),
             aggregation: new.aggregation,
@@ -153,6 +157,10 @@ impl Batch {
 }
 
 impl Meta {
+    pub(crate) fn has_no_values(&self) -> bool {
+        self.dimensions_end == self.series_end
+    }
+
     pub(crate) fn counted(&self, seq: u64) -> Counted {
         Counted { seq, timestamp: self.timestamp, measure: self.measure }
     }

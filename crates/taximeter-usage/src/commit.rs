@@ -148,23 +148,24 @@ impl Committer {
         recorded: &[(usize, usize)],
         first_seq: u64,
     ) -> Result<(), StopError> {
-        let mut seq = first_seq;
+        let mut seqs = first_seq..;
+        let mut additions = Vec::with_capacity(PUBLISHED_PER_LOCK.min(recorded.len()));
         for part in recorded.chunks(PUBLISHED_PER_LOCK) {
-            self.state.publish(|published| {
-                for (job, event) in part {
-                    let Some(batch) = jobs.get(*job).map(|job| &job.batch) else { continue };
-                    let Some(event) = batch.events.get(*event) else { continue };
-                    published.add(&Addition {
-                        series: batch.series(event),
-                        dimensions: batch.dimensions(event),
-                        hour: hour_of(event.timestamp),
-                        aggregation: event.aggregation,
-                        event: event.counted(seq),
-                    })?;
-                    seq = seq.saturating_add(1);
-                }
-                Ok(())
-            })?;
+            additions.clear();
+            for (job, event) in part {
+                let Some(batch) = jobs.get(*job).map(|job| &job.batch) else { continue };
+                let Some(event) = batch.events.get(*event) else { continue };
+                let Some(seq) = seqs.next() else { continue };
+                additions.push(Addition {
+                    series: batch.series(event),
+                    dimensions: batch.dimensions(event),
+                    hash: event.hash,
+                    hour: hour_of(event.timestamp),
+                    aggregation: event.aggregation,
+                    event: event.counted(seq),
+                });
+            }
+            self.state.publish(|published| published.add(&additions))?;
         }
         Ok(())
     }

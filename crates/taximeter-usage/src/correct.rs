@@ -10,7 +10,7 @@ use crate::memtable::totals::Addition;
 use crate::queue::CorrectJob;
 use crate::record::{ChunkEncoder, Was, record_of};
 use crate::state::{ApplyError, Published, Target};
-use crate::totals::keys::{hour_of, put_dimensions, series_key};
+use crate::totals::keys::{RowHash, hour_of, put_dimensions, series_key};
 use crate::totals::rows::{name_hash, scope_hash};
 
 /// A correction that is to be recorded.
@@ -94,7 +94,12 @@ impl Committer {
         let Amendment { timestamp, measure, dimensions, payload } = amendment;
         let (series, values) = keys(event, dimensions);
         if !values.is_empty()
-            && !self.known.has_room(&self.state, &series, &values, self.series_max)?
+            && !self.known.has_room(
+                &self.state,
+                &series,
+                RowHash::of(&series, &values),
+                self.series_max,
+            )?
         {
             return Ok(None);
         }
@@ -176,13 +181,14 @@ impl Correct<'_> {
         published.change_standing(&target, seq, self.standing)?;
         let Some(amended) = self.amended else { return Ok(()) };
         let (series, dimensions) = keys(amended, &amended.dimensions);
-        published.count(&Addition {
+        published.count(&[Addition {
             series: &series,
             dimensions: &dimensions,
+            hash: RowHash::of(&series, &dimensions),
             hour: hour_of(amended.timestamp),
             aggregation: amended.aggregation,
             event: counted(amended, seq),
-        })
+        }])
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::batch::{Batch, Meta};
 use crate::error::ReadError;
@@ -13,7 +12,7 @@ use crate::log::LogReader;
 use crate::lookup::candidates;
 use crate::queue::AppendJob;
 use crate::state::{NameLayers, State};
-use crate::totals::keys::put_customer;
+use crate::totals::keys::{RowHash, put_customer};
 use crate::totals::layers::Needs;
 
 /// The most dimension values that are remembered of series seen lately.
@@ -55,6 +54,15 @@ pub(crate) struct Decider<'a> {
     pub(crate) recorded: Vec<(usize, usize)>,
 }
 
+/// What is known of an event of the group before the events before it are decided.
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    /// Its name may be in what is being flushed or in a run.
+    may_be_older: bool,
+    /// Its customer has its combination of dimension values.
+    has_values: bool,
+}
+
 impl Decider<'_> {
     /// Enters the names of what is to be recorded.
     pub(crate) fn decide(&mut self) -> Result<Vec<Verdict>, ReadError> {
@@ -64,9 +72,11 @@ impl Decider<'_> {
             // Asked for behind the lock of the names, the runs hold all that left them: a flush adds
             // its run first, and only then takes the lock to drop what it wrote.
             self.runs = state.index.runs();
+            let mut known = self.known(names).into_iter();
             for (job_no, job) in jobs.iter().enumerate() {
                 for (event_no, event) in job.batch.events.iter().enumerate() {
-                    let verdict = self.decide_one(names, &job.batch, event)?;
+                    let known = known.next().unwrap_or_default();
+                    let verdict = self.decide_one(names, &job.batch, event, known)?;
                     if let Verdict::Record(seq) = verdict {
                         names.active.insert(event.name, seq);
                         if let Some((hash, _)) = event.request {
@@ -81,6 +91,28 @@ impl Decider<'_> {
         })
     }
 
+    /// What is known of each event. What this looks at is seldom in the processor's caches, and in a
+    /// loop that does nothing else it waits for several events at once.
+    fn known(&self, names: &NameLayers) -> Vec<Known> {
+        let events = || self.jobs.iter().flat_map(|job| &job.batch.events);
+        let older = |event: &Meta| {
+            let name = event.name;
+            names.frozen.as_ref().is_some_and(|frozen| frozen.may_hold(name))
+        };
+        let mut known: Vec<Known> = events()
+            .map(|event| Known { may_be_older: older(event), has_values: event.has_no_values() })
+            .collect();
+        for run in self.runs.iter() {
+            for (known, event) in known.iter_mut().zip(events()) {
+                known.may_be_older |= run.may_hold(event.name);
+            }
+        }
+        for (known, event) in known.iter_mut().zip(events()) {
+            known.has_values = known.has_values || self.known.values.contains(&event.hash.row);
+        }
+        known
+    }
+
     fn next_seq(&self) -> u64 {
         let recorded = u64::try_from(self.recorded.len()).unwrap_or(u64::MAX);
         self.first_seq.saturating_add(recorded)
@@ -91,6 +123,7 @@ impl Decider<'_> {
         names: &NameLayers,
         batch: &Batch,
         event: &Meta,
+        known: Known,
     ) -> Result<Verdict, ReadError> {
         if let Some((hash, request)) = event.request
             && let Some(verdict) = self.of_request(names, batch, hash, request)?
@@ -98,7 +131,12 @@ impl Decider<'_> {
             return Ok(verdict);
         }
         let mut holder = None;
-        for seq in candidates(names, &self.runs, event.name)? {
+        let seqs = if known.may_be_older {
+            candidates(names, &self.runs, event.name)?
+        } else {
+            names.active.get(event.name).collect()
+        };
+        for seq in seqs {
             if self.is_same_name(batch, event, seq)? {
                 // The latest version of it.
                 holder = holder.max(Some(seq));
@@ -107,7 +145,7 @@ impl Decider<'_> {
         if let Some(seq) = holder {
             return Ok(Verdict::Duplicate(seq));
         }
-        if !self.has_room(batch, event)? {
+        if !known.has_values && !self.has_room(batch, event)? {
             return Ok(Verdict::TooManySeries);
         }
         Ok(Verdict::Record(self.next_seq()))
@@ -181,11 +219,7 @@ impl Decider<'_> {
 
     /// Whether the customer may have the event's combination of dimension values.
     fn has_room(&mut self, batch: &Batch, event: &Meta) -> Result<bool, ReadError> {
-        let dimensions = batch.dimensions(event);
-        if dimensions.is_empty() {
-            return Ok(true);
-        }
-        self.known.has_room(self.state, batch.series(event), dimensions, self.series_max)
+        self.known.has_room(self.state, batch.series(event), event.hash, self.series_max)
     }
 }
 
@@ -202,12 +236,10 @@ impl KnownValues {
         &mut self,
         state: &State,
         series: &[u8],
-        dimensions: &[u8],
+        hash: RowHash,
         max: usize,
     ) -> Result<bool, ReadError> {
-        let of_series = xxh3_64(series);
-        let together = |values: &[u8]| xxh3_64_with_seed(values, of_series);
-        let new = together(dimensions);
+        let (of_series, new) = (hash.series, hash.row);
         if self.values.contains(&new) {
             return Ok(true);
         }
@@ -220,7 +252,7 @@ impl KnownValues {
             };
             let values = state.read(&needs, |layers| layers.values(series))?;
             self.counts.insert(of_series, values.len());
-            self.values.extend(values.iter().map(|values| together(values)));
+            self.values.extend(values.iter().map(|values| RowHash::of(series, values).row));
             if self.values.contains(&new) {
                 return Ok(true);
             }

@@ -11,7 +11,7 @@ use crate::event::{Event, Standing};
 use crate::memtable::totals::Addition;
 use crate::record::{EventView, Record, View};
 use crate::state::ApplyError;
-use crate::totals::keys::{hour_of, put_customer, put_dimensions, put_meter};
+use crate::totals::keys::{RowHash, hour_of, put_customer, put_dimensions, put_meter};
 use crate::totals::rows::{name_hash, request_hash, scope_hash};
 
 /// Applies record after record.
@@ -90,13 +90,14 @@ impl Replay<'_> {
         put_dimensions(key, event.dimensions.iter().copied());
         let (series, dimensions) = key.split_at_checked(series_end).ok_or(UNREADABLE)?;
         self.work.state.publish(|published| {
-            published.add(&Addition {
+            published.add(&[Addition {
                 series,
                 dimensions,
+                hash: RowHash::of(series, dimensions),
                 hour: hour_of(timestamp),
                 aggregation,
                 event: Counted { seq, timestamp, measure: event.measure },
-            })
+            }])
         })
     }
 

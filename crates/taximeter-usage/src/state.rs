@@ -15,7 +15,7 @@ use crate::memtable::Frozen;
 use crate::memtable::names::Names;
 use crate::memtable::postings::{Posting, counted};
 use crate::memtable::totals::{Addition, Totals};
-use crate::totals::keys::{ALL, start_of};
+use crate::totals::keys::{ALL, RowHash, start_of};
 use crate::totals::layers::{Layers, Needs, Recent, marks_in};
 
 /// Something that cannot follow what went before. Only a damaged log or a bug brings it.
@@ -178,10 +178,10 @@ impl State {
 }
 
 impl Published {
-    /// Counts the next event.
-    pub(crate) fn add(&mut self, addition: &Addition<'_>) -> Result<(), ApplyError> {
-        self.advance(addition.event.seq)?;
-        self.count(addition)
+    /// Counts the next events.
+    pub(crate) fn add(&mut self, additions: &[Addition<'_>]) -> Result<(), ApplyError> {
+        self.count(additions)?;
+        additions.iter().try_for_each(|addition| self.advance(addition.event.seq))
     }
 
     pub(crate) fn advance(&mut self, seq: u64) -> Result<(), ApplyError> {
@@ -192,9 +192,9 @@ impl Published {
         Ok(())
     }
 
-    pub(crate) fn count(&mut self, addition: &Addition<'_>) -> Result<(), ApplyError> {
+    pub(crate) fn count(&mut self, additions: &[Addition<'_>]) -> Result<(), ApplyError> {
         let overflow = |_| ApplyError::Inconsistent("an event that cannot be counted");
-        self.active.add(addition).map_err(overflow)
+        self.active.add(additions).map_err(overflow)
     }
 
     /// Notes that an event stands otherwise from the record at `seq` on, and corrects the totals.
@@ -206,7 +206,8 @@ impl Published {
     ) -> Result<(), ApplyError> {
         let hour = crate::totals::keys::hour_of(target.event.timestamp);
         let Target { series, dimensions, aggregation, event } = *target;
-        let addition = Addition { series, dimensions, hour, aggregation, event };
+        let hash = RowHash::of(series, dimensions);
+        let addition = Addition { series, dimensions, hash, hour, aggregation, event };
         self.active.mark(&addition, seq, standing);
         let mut rows = vec![ALL];
         if !dimensions.is_empty() {
@@ -216,16 +217,14 @@ impl Published {
             let recount = match standing {
                 Standing::Counts => {
                     let overflow = |_| ApplyError::Inconsistent("an event that cannot be counted");
-                    self.active.restore(series, row, &addition).map_err(overflow)?;
+                    self.active.restore(row, &addition).map_err(overflow)?;
                     false
                 }
-                Standing::Cancelled | Standing::Amended => {
-                    self.active.remove(series, row, &addition)
-                }
+                Standing::Cancelled | Standing::Amended => self.active.remove(row, &addition),
             };
             if recount {
                 let cell = self.recount(&addition, row)?;
-                self.active.replace(series, row, (hour, aggregation), cell);
+                self.active.replace(row, &addition, cell);
             }
         }
         Ok(())

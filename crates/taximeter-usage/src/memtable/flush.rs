@@ -1,9 +1,6 @@
 //! Writing a memtable as a run.
 
-use std::collections::BTreeSet;
-
 use super::Frozen;
-use super::postings::{Posting, put, put_row_head};
 use super::totals::SortedSlot;
 use crate::index::{Index, IndexError, NewRun, Run, RunWriter, Table};
 use crate::log::disk::Disk;
@@ -30,61 +27,52 @@ pub(crate) fn write(frozen: &Frozen, index: &Index, disk: &dyn Disk) -> Result<R
     let mut value = Vec::new();
     for slot in &slots {
         let Some(change) = frozen.totals.change_at(slot.slot) else { continue };
-        fill(&mut key, &[slot.series, slot.dimensions, &hour_bytes(slot.hour)]);
+        let dimensions = if slot.values.is_empty() { ALL } else { slot.values };
+        fill(&mut key, &[slot.series, dimensions, &hour_bytes(slot.hour)]);
         value.clear();
         put_change(&mut value, &change);
         writer.push(Table::Cells, &key, &value)?;
     }
+    let pairs = pairs(&slots);
     // Postings stand in the order of hours, the totals in that of dimension values.
     for of_series in slots.chunk_by_mut(|one, next| one.series == next.series) {
-        of_series.sort_by(|a, b| (a.hour, values(a)).cmp(&(b.hour, values(b))));
+        of_series.sort_unstable_by_key(|slot| (slot.hour, slot.rank));
     }
-    for slot in &slots {
-        let postings = frozen.totals.postings_at(slot.slot);
-        if postings.is_empty() {
-            continue;
-        }
-        fill(&mut key, &[slot.series, &hour_bytes(slot.hour), values(slot)]);
-        value.clear();
-        put_row(&mut value, &postings);
-        writer.push(Table::Postings, &key, &value)?;
+    let mut slots = slots.iter();
+    for (at, row) in frozen.totals.posting_rows(slots.as_slice()).iter() {
+        let Some(slot) = slots.find(|slot| slot.slot == at) else { break };
+        fill(&mut key, &[slot.series, &hour_bytes(slot.hour), slot.values]);
+        writer.push(Table::Postings, &key, row)?;
     }
-    write_dims(frozen, &slots, &mut writer)?;
+    write_dims(frozen, &pairs, &mut writer)?;
     writer.finish(&[])
+}
+
+/// Each series with each of its dimension values, in order.
+fn pairs<'a>(slots: &[SortedSlot<'a>]) -> Vec<(&'a [u8], &'a [u8])> {
+    let rows = slots.chunk_by(|one, next| one.rank == next.rank).filter_map(<[_]>::first);
+    let with_values = rows.filter(|slot| !slot.values.is_empty());
+    with_values.map(|slot| (slot.series, slot.values)).collect()
 }
 
 /// The marks of events, then the dimension values of each series.
 fn write_dims(
     frozen: &Frozen,
-    slots: &[SortedSlot<'_>],
+    pairs: &[(&[u8], &[u8])],
     writer: &mut RunWriter<'_>,
 ) -> Result<(), IndexError> {
+    let mut value = Vec::new();
     for (event, marks) in frozen.totals.marks() {
-        let mut value = Vec::new();
+        value.clear();
         put_marks(&mut value, marks);
         writer.push(Table::Dims, &mark_key(*event), &value)?;
     }
-    let with_values = slots.iter().filter(|slot| !values(slot).is_empty());
-    let pairs: BTreeSet<(&[u8], &[u8])> =
-        with_values.map(|slot| (slot.series, slot.dimensions)).collect();
-    for (series, dimensions) in pairs {
-        writer.push(Table::Dims, &[series, dimensions].concat(), &[])?;
+    let mut key = Vec::new();
+    for (series, values) in pairs {
+        fill(&mut key, &[series, values]);
+        writer.push(Table::Dims, &key, &[])?;
     }
     Ok(())
-}
-
-/// The dimension values of a slot; empty for all together.
-fn values<'a>(slot: &SortedSlot<'a>) -> &'a [u8] {
-    if slot.dimensions == ALL { &[] } else { slot.dimensions }
-}
-
-fn put_row(out: &mut Vec<u8>, postings: &[Posting]) {
-    put_row_head(out, postings.last().map_or(0, Posting::seq));
-    let mut before = 0;
-    for posting in postings {
-        put(out, before, posting);
-        before = posting.seq();
-    }
 }
 
 fn fill(key: &mut Vec<u8>, parts: &[&[u8]]) {

@@ -32,6 +32,11 @@ impl Names {
         })
     }
 
+    /// Whether [`Self::get`] gives some.
+    pub(crate) fn may_hold(&self, hash: u64) -> bool {
+        self.get(hash).next().is_some()
+    }
+
     /// The events whose name's hash has these upper 32 bits. Looks at all.
     pub(crate) fn with_prefix(&self, prefix: u32) -> impl Iterator<Item = u64> + '_ {
         let is_it = move |hash: u64| hash >> 32 == u64::from(prefix);

@@ -12,7 +12,7 @@ use taximeter_kernel::aggregate::{Counted, Measure};
 use taximeter_kernel::decimal::Decimal;
 use taximeter_kernel::time::Timestamp;
 
-use crate::codec::{Malformed, Reader, put_signed, put_unsigned};
+use crate::codec::{Malformed, Reader, put_i64, put_signed, put_u64, put_unsigned};
 use crate::event::Standing;
 
 const MEMBER: u8 = u8::MAX;
@@ -40,11 +40,14 @@ pub(crate) fn put(out: &mut Vec<u8>, before: u64, posting: &Posting) {
     match *posting {
         Posting::Event { second, measure, .. } => {
             put_unsigned(out, delta);
-            put_unsigned(out, second.into());
+            put_u64(out, second.into());
             match measure {
                 Measure::Number(value) => {
                     out.push(value.scale());
-                    put_signed(out, value.mantissa());
+                    match i64::try_from(value.mantissa()) {
+                        Ok(short) => put_i64(out, short),
+                        Err(_) => put_signed(out, value.mantissa()),
+                    }
                 }
                 Measure::Member(member) => {
                     out.push(MEMBER);
@@ -89,6 +92,11 @@ fn read(reader: &mut Reader<'_>, before: u64) -> Result<Posting, Malformed> {
         scale => Measure::Number(Decimal::new(reader.signed()?, scale).map_err(|_| Malformed)?),
     };
     Ok(Posting::Event { seq, second, measure })
+}
+
+/// Reads the posting that was put behind one at `before`.
+pub(crate) fn read_one(bytes: &[u8], before: u64) -> Result<Posting, Malformed> {
+    read(&mut Reader::new(bytes), before)
 }
 
 /// Begins a row that ends at the place `last`.

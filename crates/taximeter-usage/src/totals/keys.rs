@@ -10,6 +10,7 @@
 
 use taximeter_kernel::id::Mode;
 use taximeter_kernel::time::{HOUR_S, Timestamp};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::event::Series;
 
@@ -56,6 +57,35 @@ pub(crate) fn series_key(series: &Series) -> Vec<u8> {
     put_customer(&mut key, scope.account.as_str(), scope.mode, customer.as_str());
     put_meter(&mut key, meter.as_str());
     key
+}
+
+/// The beginning of a series' key that names the customer.
+pub(crate) fn customer_of(series: &[u8]) -> &[u8] {
+    let zero = |from: usize| {
+        let rest = series.get(from..).unwrap_or_default();
+        rest.iter().position(|byte| *byte == END).map(|at| from.saturating_add(at))
+    };
+    // Behind the account's zero stands the mode, which may be a zero, too.
+    let end = zero(0).and_then(|account| zero(account.saturating_add(2)));
+    end.and_then(|end| series.get(..=end)).unwrap_or(series)
+}
+
+/// What a row of totals is looked up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowHash {
+    /// Of the key of the series.
+    pub(crate) series: u64,
+    /// Of the series with its dimension values; that of the series without.
+    pub(crate) row: u64,
+}
+
+impl RowHash {
+    /// `values` are dimension values as in keys; empty for none.
+    pub(crate) fn of(series: &[u8], values: &[u8]) -> Self {
+        let series = xxh3_64(series);
+        let row = if values.is_empty() { series } else { xxh3_64_with_seed(values, series) };
+        Self { series, row }
+    }
 }
 
 /// Writes dimension values so that none is the beginning of another; nothing for none.

@@ -1,0 +1,262 @@
+//! The cells of the totals in memory, and the postings of each.
+
+use hashbrown::HashTable;
+use taximeter_kernel::aggregate::{Aggregation, Cell};
+
+use super::rows::TABLE_BYTES;
+use super::{CellNo, NONE, RowNo, wide};
+use crate::memtable::postings::{self, Posting};
+use crate::totals::keys::Hour;
+
+/// An hour of a row.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) row: RowNo,
+    /// Whether the cell stands in place of what was there before, instead of adding to it.
+    pub(super) replaces: bool,
+    pub(super) hour: Hour,
+    /// Where the latest posting is.
+    last_posting: u32,
+    /// How many bytes all of its postings take.
+    posting_bytes: u32,
+    /// The place in the order of the latest posting.
+    last_seq: u64,
+    pub(super) cell: Cell,
+}
+
+/// A cell as a flush and a read see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) replaces: bool,
+    pub(crate) cell: Cell,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    table: HashTable<CellNo>,
+    slots: Vec<Slot>,
+    /// Postings in the order of arrival: the place of the one before of the same slot (4), the slot
+    /// (4), how many bytes follow (1), the posting as it is behind the one before.
+    postings: Vec<u8>,
+}
+
+/// The bytes before a posting.
+const POSTING_HEAD_BYTES: usize = 9;
+/// So much is left of what a place of a posting can name that no group of events fills it.
+const POSTINGS_BYTES_MAX: usize = 1 << 31;
+
+impl Slots {
+    pub(super) fn with_capacity(events: usize) -> Self {
+        let cells = events.div_euclid(4);
+        Self {
+            table: HashTable::with_capacity(cells),
+            slots: Vec::with_capacity(cells),
+            postings: Vec::with_capacity(
+                events.saturating_mul(POSTING_HEAD_BYTES.saturating_mul(2)),
+            ),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// How much memory it takes; all there is when it must take in nothing more.
+    pub(super) fn bytes(&self) -> usize {
+        if self.postings.len() > POSTINGS_BYTES_MAX {
+            return usize::MAX;
+        }
+        let slot_bytes = size_of::<Slot>().saturating_add(TABLE_BYTES);
+        self.slots.len().saturating_mul(slot_bytes).saturating_add(self.postings.len())
+    }
+
+    pub(super) fn all(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    pub(super) fn get(&self, at: CellNo) -> Option<&Slot> {
+        self.slots.get(wide(at))
+    }
+
+    pub(super) fn get_mut(&mut self, at: CellNo) -> Option<&mut Slot> {
+        self.slots.get_mut(wide(at))
+    }
+
+    pub(super) fn find(&self, row: RowNo, hour: Hour) -> Option<CellNo> {
+        let is_it =
+            |no: &CellNo| self.get(*no).is_some_and(|slot| slot.row == row && slot.hour == hour);
+        self.table.find(hash(row, hour), is_it).copied()
+    }
+
+    pub(super) fn find_or_make(
+        &mut self,
+        row: RowNo,
+        hour: Hour,
+        aggregation: Aggregation,
+    ) -> CellNo {
+        if let Some(cell) = self.find(row, hour) {
+            return cell;
+        }
+        let no = u32::try_from(self.slots.len()).unwrap_or(NONE);
+        self.slots.push(Slot {
+            row,
+            replaces: false,
+            hour,
+            last_posting: NONE,
+            posting_bytes: 0,
+            last_seq: 0,
+            cell: Cell::empty(aggregation),
+        });
+        let slots = &self.slots;
+        self.table.insert_unique(hash(row, hour), no, |no| {
+            slots.get(wide(*no)).map_or(0, |slot| hash(slot.row, slot.hour))
+        });
+        no
+    }
+
+    /// Adds the latest posting of a slot.
+    pub(super) fn post(&mut self, cell: CellNo, posting: &Posting) {
+        let Ok(at) = u32::try_from(self.postings.len()) else { return };
+        let Some(slot) = self.slots.get_mut(wide(cell)) else { return };
+        self.postings.extend_from_slice(&slot.last_posting.to_le_bytes());
+        self.postings.extend_from_slice(&cell.to_le_bytes());
+        self.postings.push(0);
+        let start = self.postings.len();
+        postings::put(&mut self.postings, slot.last_seq, posting);
+        let bytes = u8::try_from(self.postings.len().saturating_sub(start)).unwrap_or(u8::MAX);
+        if let Some(length) = self.postings.get_mut(start.saturating_sub(1)) {
+            *length = bytes;
+        }
+        slot.last_posting = at;
+        slot.posting_bytes = slot.posting_bytes.saturating_add(bytes.into());
+        slot.last_seq = posting.seq();
+    }
+
+    /// The postings of a slot, in order.
+    pub(super) fn postings(&self, slot: &Slot) -> Vec<Posting> {
+        let mut chain: Vec<&[u8]> = Vec::new();
+        let mut at = slot.last_posting;
+        while at != NONE {
+            let Some(stored) = self.stored_at(wide(at)) else { break };
+            chain.push(stored.posting);
+            at = stored.before;
+        }
+        let mut postings = Vec::with_capacity(chain.len());
+        let mut before = 0;
+        for bytes in chain.into_iter().rev() {
+            let Ok(posting) = postings::read_one(bytes, before) else { break };
+            before = posting.seq();
+            postings.push(posting);
+        }
+        postings
+    }
+
+    /// The rows of postings of the slots that have some, one behind another in the order of `slots`.
+    pub(super) fn posting_rows(&self, slots: impl Iterator<Item = usize>) -> PostingRows {
+        let mut rows = PostingRows::default();
+        // Where the next posting of each slot goes.
+        let mut ends: Vec<usize> = vec![0; self.slots.len()];
+        for at in slots {
+            let Some(slot) = self.slots.get(at).filter(|slot| slot.posting_bytes > 0) else {
+                continue;
+            };
+            let start = rows.bytes.len();
+            postings::put_row_head(&mut rows.bytes, slot.last_seq);
+            if let Some(end) = ends.get_mut(at) {
+                *end = rows.bytes.len();
+            }
+            let end = rows.bytes.len().saturating_add(wide(slot.posting_bytes));
+            rows.bytes.resize(end, 0);
+            rows.rows.push((at, start..end));
+        }
+        // They are taken in the order of arrival, which is how they lie in memory.
+        let mut at = 0;
+        while let Some(stored) = self.stored_at(at) {
+            let length = stored.posting.len();
+            if let Some(start) = ends.get_mut(wide(stored.cell)) {
+                let end = start.saturating_add(length);
+                if let Some(place) = rows.bytes.get_mut(*start..end) {
+                    place.copy_from_slice(stored.posting);
+                }
+                *start = end;
+            }
+            at = at.saturating_add(POSTING_HEAD_BYTES).saturating_add(length);
+        }
+        rows
+    }
+
+    fn stored_at(&self, at: usize) -> Option<Stored<'_>> {
+        let bytes = self.postings.get(at..)?;
+        let (before, bytes) = bytes.split_first_chunk::<4>()?;
+        let (cell, bytes) = bytes.split_first_chunk::<4>()?;
+        let (length, bytes) = bytes.split_first()?;
+        Some(Stored {
+            before: u32::from_le_bytes(*before),
+            cell: u32::from_le_bytes(*cell),
+            posting: bytes.get(..usize::from(*length))?,
+        })
+    }
+}
+
+/// A posting in the order of arrival.
+struct Stored<'a> {
+    before: u32,
+    cell: CellNo,
+    posting: &'a [u8],
+}
+
+/// Rows of postings as the index has them.
+#[derive(Debug, Default)]
+pub(crate) struct PostingRows {
+    bytes: Vec<u8>,
+    /// The slot of each.
+    rows: Vec<(usize, std::ops::Range<usize>)>,
+}
+
+impl PostingRows {
+    /// Slot and row.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        self.rows
+            .iter()
+            .map(|(slot, range)| (*slot, self.bytes.get(range.clone()).unwrap_or_default()))
+    }
+}
+
+impl Slot {
+    pub(super) fn change(&self) -> Change {
+        Change { replaces: self.replaces, cell: self.cell }
+    }
+
+    /// Whether it says nothing about the total: a mark alone touched it.
+    pub(super) fn is_only_postings(&self) -> bool {
+        !self.replaces && is_nothing(&self.cell)
+    }
+}
+
+impl Change {
+    /// Whether it says nothing: adding it changes nothing, or it says that nothing is there.
+    pub(crate) fn is_nothing(&self) -> bool {
+        is_nothing(&self.cell)
+    }
+}
+
+/// Whether merging the cell changes nothing.
+fn is_nothing(cell: &Cell) -> bool {
+    let nothing = match *cell {
+        Cell::Sum { sum, .. } => sum.is_zero(),
+        Cell::Count { .. } => true,
+        Cell::Last { last, .. } => last.is_none(),
+        Cell::Max { value, .. } | Cell::Min { value, .. } => value.is_none(),
+        Cell::Weighted { sum, moment, .. } => sum.is_zero() && moment.is_zero(),
+        Cell::Survivor { latest } => latest.is_none(),
+    };
+    nothing && cell.count() == 0
+}
+
+fn hash(row: RowNo, hour: Hour) -> u64 {
+    // Odd multipliers spread the low bits over the high ones, which the table looks at, too.
+    let row = u64::from(row).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let hour = hour.cast_unsigned().wrapping_mul(0xc2b2_ae3d_27d4_eb4f);
+    let mixed = row.rotate_left(29) ^ hour;
+    mixed ^ mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_right(23)
+}
