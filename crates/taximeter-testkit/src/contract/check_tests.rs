@@ -315,4 +315,7 @@ fn an_object_of_ours_has_all_its_fields_and_no_others() {
     entry.as_object_mut().unwrap().remove("reason");
     entry["because"] = json!("x");
     assert_eq!(check_body(&entry), ["$.reason: is missing", "$.because: not a field of ours"]);
+    let row = whole("billing.analytics.meter_usage_row");
+    check(&with(row.clone(), "approximate", json!(true)), &[]);
+    check(&with(row, "near", json!(true)), &["$.near: not a field of ours"]);
 }

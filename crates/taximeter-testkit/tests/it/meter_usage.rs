@@ -1,8 +1,13 @@
 //! `/v1/billing/analytics/meter_usage`
 
 use serde_json::{Value, json};
+use taximeter_kernel::aggregate::{
+    Aggregation, Formula, Measure, PERCENTILE_EXACT_MAX, Percentile,
+};
+use taximeter_kernel::id::{Id, Mode, Scope};
 use taximeter_kernel::time::Timestamp;
 use taximeter_testkit::{START, TestApp};
+use taximeter_usage::{BATCH_EVENTS_MAX, Batch, NewEvent};
 
 use crate::meter_events::event;
 use crate::support::{customer, error, meter};
@@ -329,4 +334,64 @@ async fn the_other_mode_has_its_own_usage() {
     let query = format!("{USAGE}?customer={customer}&starts_at={HOUR}&ends_at={}", HOUR + 60);
     assert_eq!(rows(&app.read(&query).await)[0].3, "7");
     assert_eq!(app.live().get(&query).await.status, 400);
+}
+
+/// Records so many values from 0 to 200, of which the middle one is 100.
+async fn record_values(app: &TestApp, meter: &str, customer: &str, values: usize) {
+    let (meter, customer) = (Id::parse(meter).unwrap(), Id::parse(customer).unwrap());
+    let scope = Scope { account: app.account().clone(), mode: Mode::Test };
+    let percentile = Percentile::parse("50").unwrap();
+    let aggregation = Aggregation { formula: Formula::Percentile(percentile), window: None };
+    let numbers: Vec<usize> = (0..values).collect();
+    for numbers in numbers.chunks(BATCH_EVENTS_MAX) {
+        let mut batch = Batch::new(scope.clone(), app.now());
+        for number in numbers {
+            let value = (number % 201).to_string();
+            let event = NewEvent {
+                meter: &meter,
+                aggregation,
+                event_name: "p",
+                customer: &customer,
+                identifier: &number.to_string(),
+                timestamp: Timestamp(HOUR),
+                measure: Measure::Number(value.parse().unwrap()),
+                dimensions: &[],
+                payload: &[],
+                request: None,
+                backfill: None,
+            };
+            batch.push(&event).unwrap();
+        }
+        app.services().usage.append(batch).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_percentile_of_very_many_values_says_that_it_is_near() {
+    let app = TestApp::start().await;
+    let customer = customer(&app).await;
+    let meter = meter(&app, "p", "percentile", "&default_aggregation[percentile]=50").await;
+    record_values(&app, &meter, &customer, PERCENTILE_EXACT_MAX + 1).await;
+    let usage = |start: i64, more: &str| {
+        let span = format!("customer={customer}&starts_at={start}&ends_at={}", start + 3_600);
+        format!("{USAGE}?{span}{more}")
+    };
+    let of_meter = format!("&meters[0][meter]={meter}");
+    let summary = format!(
+        "/v1/billing/meters/{meter}/event_summaries?customer={customer}&start_time={HOUR}\
+         &end_time={}",
+        HOUR + 3_600
+    );
+    let near = |row: &Value, value: &str| {
+        let number = row[value].as_f64().unwrap();
+        assert!((99.5..=100.5).contains(&number), "{row}");
+        assert_eq!(row["approximate"], true, "{row}");
+    };
+    for more in [of_meter.as_str(), ""] {
+        near(&app.read(&usage(HOUR, more)).await["rows"]["data"][0], "value");
+    }
+    near(&app.read(&summary).await["data"][0], "aggregated_value");
+    // Of few it says nothing.
+    let few = &app.read(&usage(HOUR - 3_600, &of_meter)).await["rows"]["data"][0];
+    assert_eq!((&few["value"], few.get("approximate")), (&json!(0), None));
 }
