@@ -77,6 +77,7 @@ impl Previous {
 
 impl Relation {
     /// Of an event to `previous`, whose texts are in `texts`.
+    #[inline]
     fn new<D: AsRef<str>, K, S>(
         previous: Option<&Previous>,
         texts: &[u8],
@@ -98,6 +99,7 @@ impl Relation {
 }
 
 /// Writes a record as one that follows `previous`, whose texts are in `out`.
+#[inline]
 pub(super) fn put_event<W: AsRef<str>, D: AsRef<str>, K: AsRef<str>, S: AsRef<str>>(
     out: &mut Vec<u8>,
     kind: &Kind<'_, W>,
@@ -154,6 +156,7 @@ pub(super) fn put_again(
 }
 
 /// Writes a record. Gives where its texts are; those that it repeats are where they were `before`.
+#[inline]
 fn put_record<W: AsRef<str>, D: AsRef<str>, K: AsRef<str>, S: AsRef<str>>(
     out: &mut Vec<u8>,
     kind: &Kind<'_, W>,
