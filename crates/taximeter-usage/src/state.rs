@@ -4,7 +4,7 @@
 //! recorded, before anything is written, so that a second copy behind it is recognised; a total takes
 //! an event in only when the event is durable.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use taximeter_kernel::aggregate::{Aggregation, Cell, Counted};
 
@@ -52,6 +52,8 @@ pub(crate) struct NameLayers {
 pub(crate) struct State {
     published: RwLock<Published>,
     names: RwLock<NameLayers>,
+    /// An emptied memtable, whose memory the next one takes over.
+    spare: Mutex<Option<(Names, Totals)>>,
     pub(crate) index: Index,
 }
 
@@ -76,7 +78,12 @@ impl State {
             frozen: None,
             runs,
         };
-        Self { published: RwLock::new(published), names: RwLock::default(), index }
+        Self {
+            published: RwLock::new(published),
+            names: RwLock::default(),
+            spare: Mutex::default(),
+            index,
+        }
     }
 
     pub(crate) fn published(&self) -> Result<RwLockReadGuard<'_, Published>, ReadError> {
@@ -109,14 +116,17 @@ impl State {
                 return Ok(false);
             }
         }
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (empty_names, empty_totals) = spare
+            .unwrap_or_else(|| (Names::with_capacity(capacity), Totals::with_capacity(capacity)));
         let names = self.with_names(|names| {
-            let active = std::mem::replace(&mut names.active, Names::with_capacity(capacity));
+            let active = std::mem::replace(&mut names.active, empty_names);
             let frozen = Arc::new(active);
             names.frozen = Some(Arc::clone(&frozen));
             frozen
         });
         self.publish(|published| {
-            let totals = std::mem::replace(&mut published.active, Totals::with_capacity(capacity));
+            let totals = std::mem::replace(&mut published.active, empty_totals);
             let (first_seq, last_seq) = (published.active_first_seq, published.seq);
             published.frozen = Some(Arc::new(Frozen { first_seq, last_seq, names, totals }));
             published.active_first_seq = last_seq.saturating_add(1);
@@ -126,20 +136,26 @@ impl State {
 
     /// Takes over the runs of the index as they are now, and drops what was flushed into them.
     pub(crate) fn take_runs(&self) -> Result<(), ApplyError> {
-        let mut flushed = false;
-        self.publish(|published| {
+        let flushed = self.publish(|published| {
             published.runs = self.index.runs();
             let watermark = published.runs.last().map_or(0, |run| run.last_seq());
-            flushed = published.frozen.as_ref().is_some_and(|of| of.last_seq <= watermark);
-            if flushed {
-                published.frozen = None;
-            }
-            Ok(())
+            Ok(published.frozen.take_if(|frozen| frozen.last_seq <= watermark))
         })?;
-        if flushed {
+        if let Some(frozen) = flushed {
             self.with_names(|names| names.frozen = None);
+            self.keep_spare(frozen);
         }
         Ok(())
+    }
+
+    /// Empties a memtable that was flushed for the next one, unless somebody still reads it: fresh
+    /// memory costs more than what is written to it.
+    fn keep_spare(&self, flushed: Arc<Frozen>) {
+        let Some(Frozen { names, mut totals, .. }) = Arc::into_inner(flushed) else { return };
+        let Some(mut names) = Arc::into_inner(names) else { return };
+        names.clear();
+        totals.clear();
+        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = Some((names, totals));
     }
 
     /// Copies what `needs` names of what is in memory, and answers from it and the runs.

@@ -1,7 +1,7 @@
 //! Writing a memtable as a run.
 
 use super::Frozen;
-use super::totals::SortedSlot;
+use super::totals::Key;
 use crate::index::{Index, IndexError, NewRun, Run, RunWriter, Table};
 use crate::log::disk::Disk;
 use crate::totals::keys::{ALL, hour_bytes};
@@ -22,43 +22,30 @@ pub(crate) fn write(frozen: &Frozen, index: &Index, disk: &dyn Disk) -> Result<R
     for (hash, seq) in names {
         writer.push_name(hash, seq)?;
     }
-    let mut slots = frozen.totals.sorted();
+    let sorted = frozen.totals.sorted();
     let mut key = Vec::new();
     let mut value = Vec::new();
-    for slot in &slots {
-        let Some(change) = frozen.totals.change_at(slot.slot) else { continue };
-        let dimensions = if slot.values.is_empty() { ALL } else { slot.values };
-        fill(&mut key, &[slot.series, dimensions, &hour_bytes(slot.hour)]);
+    for (of, hour, change) in sorted.changes() {
+        let dimensions = if of.values.is_empty() { ALL } else { of.values };
+        fill(&mut key, &[of.series, dimensions, &hour_bytes(hour)]);
         value.clear();
         put_change(&mut value, &change);
         writer.push(Table::Cells, &key, &value)?;
     }
-    let pairs = pairs(&slots);
+    let with_values: Vec<Key<'_>> = sorted.with_values().collect();
     // Postings stand in the order of hours, the totals in that of dimension values.
-    for of_series in slots.chunk_by_mut(|one, next| one.series == next.series) {
-        of_series.sort_unstable_by_key(|slot| (slot.hour, slot.rank));
-    }
-    let mut slots = slots.iter();
-    for (at, row) in frozen.totals.posting_rows(slots.as_slice()).iter() {
-        let Some(slot) = slots.find(|slot| slot.slot == at) else { break };
-        fill(&mut key, &[slot.series, &hour_bytes(slot.hour), slot.values]);
-        writer.push(Table::Postings, &key, row)?;
-    }
-    write_dims(frozen, &pairs, &mut writer)?;
+    sorted.postings(|of, hour, row| {
+        fill(&mut key, &[of.series, &hour_bytes(hour), of.values]);
+        writer.push(Table::Postings, &key, row)
+    })?;
+    write_dims(frozen, &with_values, &mut writer)?;
     writer.finish(&[])
-}
-
-/// Each series with each of its dimension values, in order.
-fn pairs<'a>(slots: &[SortedSlot<'a>]) -> Vec<(&'a [u8], &'a [u8])> {
-    let rows = slots.chunk_by(|one, next| one.rank == next.rank).filter_map(<[_]>::first);
-    let with_values = rows.filter(|slot| !slot.values.is_empty());
-    with_values.map(|slot| (slot.series, slot.values)).collect()
 }
 
 /// The marks of events, then the dimension values of each series.
 fn write_dims(
     frozen: &Frozen,
-    pairs: &[(&[u8], &[u8])],
+    with_values: &[Key<'_>],
     writer: &mut RunWriter<'_>,
 ) -> Result<(), IndexError> {
     let mut value = Vec::new();
@@ -68,7 +55,7 @@ fn write_dims(
         writer.push(Table::Dims, &mark_key(*event), &value)?;
     }
     let mut key = Vec::new();
-    for (series, values) in pairs {
+    for Key { series, values } in with_values {
         fill(&mut key, &[series, values]);
         writer.push(Table::Dims, &key, &[])?;
     }

@@ -16,6 +16,12 @@ impl Names {
         Self { table: HashTable::with_capacity(entries), entries: Vec::with_capacity(entries) }
     }
 
+    /// Empties it, and keeps its memory.
+    pub(crate) fn clear(&mut self) {
+        self.table.clear();
+        self.entries.clear();
+    }
+
     pub(crate) fn insert(&mut self, hash: u64, seq: u64) {
         let Ok(at) = u32::try_from(self.entries.len()) else { return };
         self.entries.push((hash, seq));

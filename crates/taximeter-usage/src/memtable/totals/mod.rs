@@ -13,7 +13,7 @@ use super::postings::Posting;
 use crate::event::Standing;
 use crate::totals::keys::{ALL, Hour, RowHash, start_of};
 use rows::Rows;
-pub(crate) use slots::{Change, PostingRows};
+pub(crate) use slots::Change;
 use slots::{Slot, Slots};
 
 /// A total's row: a series with all of its dimension values together, or with some values.
@@ -56,6 +56,13 @@ impl Totals {
             slots: Slots::with_capacity(events),
             marks: BTreeMap::new(),
         }
+    }
+
+    /// Empties it, and keeps its memory.
+    pub(crate) fn clear(&mut self) {
+        self.rows.clear();
+        self.slots.clear();
+        self.marks.clear();
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -212,8 +219,8 @@ impl Totals {
         rows.iter().map(|row| self.rows.values_at(*row))
     }
 
-    /// Every slot in the order of series, dimension values, hour, with what a flush writes.
-    pub(crate) fn sorted(&self) -> Vec<SortedSlot<'_>> {
+    /// Every slot in the order of series, dimension values, hour.
+    pub(crate) fn sorted(&self) -> Sorted<'_> {
         let rows = self.rows.sorted();
         let mut ranks: Vec<u32> = vec![0; self.rows.len()];
         for (rank, row) in (0..).zip(&rows) {
@@ -222,26 +229,12 @@ impl Totals {
             }
         }
         let rank_of = |row: RowNo| ranks.get(wide(row)).copied().unwrap_or_default();
-        let slots = self.slots.all().iter().enumerate();
-        let mut order: Vec<(u32, Hour, usize)> =
-            slots.map(|(at, slot)| (rank_of(slot.row), slot.hour, at)).collect();
-        order.sort_unstable();
-        let sorted = order.into_iter().filter_map(|(rank, hour, slot)| {
-            let row = *rows.get(wide(rank))?;
-            let values = self.rows.values_at(row);
-            Some(SortedSlot { series: self.rows.series_at(row), values, rank, hour, slot })
-        });
-        sorted.collect()
-    }
-
-    /// What a flush writes for a slot: its change, unless it holds only postings.
-    pub(crate) fn change_at(&self, slot: usize) -> Option<Change> {
-        self.slots.all().get(slot).filter(|slot| !slot.is_only_postings()).map(Slot::change)
-    }
-
-    /// What a flush writes of the postings of `slots`, in their order.
-    pub(crate) fn posting_rows(&self, slots: &[SortedSlot<'_>]) -> PostingRows {
-        self.slots.posting_rows(slots.iter().map(|slot| slot.slot))
+        let slots = (0..).zip(self.slots.all());
+        let mut slots: Vec<Ranked> = slots
+            .map(|(at, slot)| Ranked { rank: rank_of(slot.row), slot: at, hour: slot.hour })
+            .collect();
+        slots.sort_unstable_by_key(|slot| (slot.rank, slot.hour));
+        Sorted { totals: self, rows, slots }
     }
 
     fn slots_in<'a>(&'a self, row: RowNo, hours: &RangeInclusive<Hour>) -> Vec<&'a Slot> {
@@ -277,16 +270,71 @@ impl Totals {
     }
 }
 
-/// A slot in the order of keys.
+/// The slots of a memtable in the order in which a flush writes them.
 #[derive(Debug)]
-pub(crate) struct SortedSlot<'a> {
+pub(crate) struct Sorted<'a> {
+    totals: &'a Totals,
+    /// In the order of series and values.
+    rows: Vec<RowNo>,
+    slots: Vec<Ranked>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Ranked {
+    /// The place of its row.
+    rank: u32,
+    slot: CellNo,
+    hour: Hour,
+}
+
+/// Whose total something is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key<'a> {
     pub(crate) series: &'a [u8],
-    /// Its dimension values; empty for all.
+    /// Its dimension values; empty for all together.
     pub(crate) values: &'a [u8],
-    /// The place of its series and values among all.
-    pub(crate) rank: u32,
-    pub(crate) hour: Hour,
-    pub(crate) slot: usize,
+}
+
+impl<'a> Sorted<'a> {
+    /// The totals in the order of their keys, without what holds only postings.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = (Key<'a>, Hour, Change)> {
+        self.slots.iter().filter_map(|of| {
+            let slot = self.totals.slots.get(of.slot).filter(|slot| !slot.is_only_postings())?;
+            Some((self.key(of.rank)?, slot.hour, slot.change()))
+        })
+    }
+
+    /// Each series with each of its dimension values, in order.
+    pub(crate) fn with_values(&self) -> impl Iterator<Item = Key<'a>> {
+        let used = self.slots.chunk_by(|one, next| one.rank == next.rank).filter_map(<[_]>::first);
+        used.filter_map(|slot| self.key(slot.rank)).filter(|key| !key.values.is_empty())
+    }
+
+    /// Gives the rows of postings to `each`, in the order of series, hour, values.
+    pub(crate) fn postings<E>(
+        mut self,
+        mut each: impl FnMut(Key<'_>, Hour, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Self { totals, rows, slots } = &mut self;
+        let all_of = |of: &Ranked| rows.get(wide(of.rank)).map(|row| totals.rows.all_of(*row));
+        for of_series in slots.chunk_by_mut(|one, next| all_of(one) == all_of(next)) {
+            of_series.sort_unstable_by_key(|slot| (slot.hour, slot.rank));
+        }
+        let mut slots = self.slots.iter();
+        let rows = self.totals.slots.posting_rows(self.slots.iter().map(|slot| slot.slot));
+        for (at, row) in rows.iter() {
+            let Some(slot) = slots.find(|slot| slot.slot == at) else { break };
+            let Some(key) = self.key(slot.rank) else { break };
+            each(key, slot.hour, row)?;
+        }
+        Ok(())
+    }
+
+    fn key(&self, rank: u32) -> Option<Key<'a>> {
+        let row = *self.rows.get(wide(rank))?;
+        let rows = &self.totals.rows;
+        Some(Key { series: rows.series_at(row), values: rows.values_at(row) })
+    }
 }
 
 /// The values of some dimensions; none for [`ALL`].

@@ -50,6 +50,15 @@ impl Rows {
         Self { table, rows: Vec::with_capacity(rows), ..Self::default() }
     }
 
+    pub(super) fn clear(&mut self) {
+        let Self { table, rows, keys, series, customers } = self;
+        table.clear();
+        rows.clear();
+        keys.clear();
+        series.clear();
+        customers.clear();
+    }
+
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }

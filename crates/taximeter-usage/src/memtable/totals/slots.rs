@@ -42,12 +42,14 @@ pub(super) struct Slots {
 
 /// The bytes before a posting.
 const POSTING_HEAD_BYTES: usize = 9;
+/// The bytes of a place in the order.
+const ROW_HEAD_BYTES_MAX: usize = 10;
 /// So much is left of what a place of a posting can name that no group of events fills it.
 const POSTINGS_BYTES_MAX: usize = 1 << 31;
 
 impl Slots {
     pub(super) fn with_capacity(events: usize) -> Self {
-        let cells = events.div_euclid(4);
+        let cells = events.div_euclid(2);
         Self {
             table: HashTable::with_capacity(cells),
             slots: Vec::with_capacity(cells),
@@ -55,6 +57,13 @@ impl Slots {
                 events.saturating_mul(POSTING_HEAD_BYTES.saturating_mul(2)),
             ),
         }
+    }
+
+    pub(super) fn clear(&mut self) {
+        let Self { table, slots, postings } = self;
+        table.clear();
+        slots.clear();
+        postings.clear();
     }
 
     pub(super) fn len(&self) -> usize {
@@ -152,22 +161,32 @@ impl Slots {
     }
 
     /// The rows of postings of the slots that have some, one behind another in the order of `slots`.
-    pub(super) fn posting_rows(&self, slots: impl Iterator<Item = usize>) -> PostingRows {
-        let mut rows = PostingRows::default();
+    pub(super) fn posting_rows(&self, slots: impl Iterator<Item = CellNo>) -> PostingRows {
+        let (with_postings, bytes) = self.slots.iter().filter(|slot| slot.posting_bytes > 0).fold(
+            (0_usize, 0_usize),
+            |(slots, bytes), slot| {
+                let row = wide(slot.posting_bytes).saturating_add(ROW_HEAD_BYTES_MAX);
+                (slots.saturating_add(1), bytes.saturating_add(row))
+            },
+        );
+        let mut rows = PostingRows {
+            bytes: Vec::with_capacity(bytes),
+            rows: Vec::with_capacity(with_postings),
+        };
         // Where the next posting of each slot goes.
         let mut ends: Vec<usize> = vec![0; self.slots.len()];
         for at in slots {
-            let Some(slot) = self.slots.get(at).filter(|slot| slot.posting_bytes > 0) else {
+            let Some(slot) = self.get(at).filter(|slot| slot.posting_bytes > 0) else {
                 continue;
             };
             let start = rows.bytes.len();
             postings::put_row_head(&mut rows.bytes, slot.last_seq);
-            if let Some(end) = ends.get_mut(at) {
+            if let Some(end) = ends.get_mut(wide(at)) {
                 *end = rows.bytes.len();
             }
             let end = rows.bytes.len().saturating_add(wide(slot.posting_bytes));
             rows.bytes.resize(end, 0);
-            rows.rows.push((at, start..end));
+            rows.rows.push((at, start));
         }
         // They are taken in the order of arrival, which is how they lie in memory.
         let mut at = 0;
@@ -206,19 +225,22 @@ struct Stored<'a> {
 }
 
 /// Rows of postings as the index has them.
-#[derive(Debug, Default)]
-pub(crate) struct PostingRows {
+#[derive(Debug)]
+pub(super) struct PostingRows {
     bytes: Vec<u8>,
-    /// The slot of each.
-    rows: Vec<(usize, std::ops::Range<usize>)>,
+    /// The slot of each, and where it begins.
+    rows: Vec<(CellNo, usize)>,
 }
 
 impl PostingRows {
     /// Slot and row.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &[u8])> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (CellNo, &[u8])> {
+        let ends = self.rows.iter().skip(1).map(|(_, start)| *start);
+        let ends = ends.chain(std::iter::once(self.bytes.len()));
         self.rows
             .iter()
-            .map(|(slot, range)| (*slot, self.bytes.get(range.clone()).unwrap_or_default()))
+            .zip(ends)
+            .map(|((slot, start), end)| (*slot, self.bytes.get(*start..end).unwrap_or_default()))
     }
 }
 
