@@ -114,9 +114,13 @@ impl<K: Kind> Id<K> {
     /// the shortest id (14 characters) still carries more than 82 bits.
     #[must_use]
     pub fn generate(entropy: [u8; 32]) -> Self {
-        let random = entropy.iter().take(K::RANDOM_CHARS);
-        let chars = random.map(|byte| char::from(BASE62[usize::from(byte.wrapping_rem(62))]));
-        let text: String = K::PREFIX.chars().chain(['_']).chain(chars).collect();
+        let length = K::PREFIX.len().saturating_add(1).saturating_add(K::RANDOM_CHARS);
+        let mut text = String::with_capacity(length);
+        text.push_str(K::PREFIX);
+        text.push('_');
+        for byte in entropy.iter().take(K::RANDOM_CHARS) {
+            text.push(char::from(BASE62[usize::from(byte.wrapping_rem(62))]));
+        }
         Self { text: text.into(), kind: PhantomData }
     }
 

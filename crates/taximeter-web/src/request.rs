@@ -103,11 +103,17 @@ pub(crate) fn is_json(content_type: Option<&[u8]>) -> Result<bool> {
     check_form(content_type).map(|()| false)
 }
 
+/// The type of a form's body.
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// v1 takes forms only; a body without a type is taken for one.
 pub(crate) fn check_form(content_type: Option<&[u8]>) -> Result<()> {
     let Some(value) = content_type else { return Ok(()) };
+    if value == FORM.as_bytes() {
+        return Ok(());
+    }
     let essence = essence(value);
-    if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    if essence.eq_ignore_ascii_case(FORM) {
         return Ok(());
     }
     Err(Error::invalid(format!(

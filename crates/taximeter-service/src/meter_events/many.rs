@@ -206,10 +206,11 @@ impl<'e> Take<'_, 'e> {
         let mut last: Option<(&str, usize)> = None;
         for event in &events.list {
             let name = event.event_name.as_ref();
-            let meter = match (last, known.get(name)) {
-                (Some((same, meter)), _) if same == name => Ok(meter),
-                (_, Some(meter)) => meter.clone(),
-                (_, None) => {
+            // Neighbours often have the same name.
+            let same = last.filter(|(before, _)| *before == name).map(|(_, meter)| Ok(meter));
+            let meter = match same.or_else(|| known.get(name).cloned()) {
+                Some(meter) => meter,
+                None => {
                     let (services, caller) = (self.services, self.caller);
                     let found = match lookup::counting(services, caller, self.now, name).await? {
                         Counting::By(meter) => {

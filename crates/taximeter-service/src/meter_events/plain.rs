@@ -13,6 +13,9 @@ use crate::params::Node;
 /// The last second of the year 9999, as for every timestamp of a form.
 const TIMESTAMP_MAX: i64 = 253_402_300_799;
 
+/// More members than this are seldom sent.
+const PAYLOAD_MEMBERS_LIKELY: usize = 4;
+
 /// What an event says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plain<'a> {
@@ -46,7 +49,8 @@ impl<'a> Plain<'a> {
     /// `None` when it takes [`Create`] and its decoder to say what the pairs mean, or what is wrong
     /// with them. So whatever is read here, [`Create`] would read alike.
     pub fn read(pairs: impl Iterator<Item = Option<(Cow<'a, str>, Cow<'a, str>)>>) -> Option<Self> {
-        let mut event = Self::default();
+        let mut event =
+            Self { payload: Vec::with_capacity(PAYLOAD_MEMBERS_LIKELY), ..Self::default() };
         for pair in pairs {
             let (name, value) = pair?;
             event.put(name, value)?;
@@ -103,7 +107,8 @@ impl<'a> Plain<'a> {
 fn member(name: Cow<'_, str>) -> Option<Cow<'_, str>> {
     let cut = |name: &str| {
         let key = name.strip_prefix("payload[")?.strip_suffix(']')?;
-        (!key.contains(['[', ']'])).then_some(key.len())
+        let plain = key.bytes().all(|byte| !matches!(byte, b'[' | b']'));
+        plain.then_some(key.len())
     };
     let length = cut(&name)?;
     let (start, end) = ("payload[".len(), "payload[".len() + length);

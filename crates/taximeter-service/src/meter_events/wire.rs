@@ -2,7 +2,7 @@
 //!
 //! Answers to events are written by hand: there are more of them than of anything else.
 
-use std::fmt::Write as _;
+use std::fmt::{Arguments, Write as _};
 
 use super::Recorded;
 use super::params::Member;
@@ -10,22 +10,32 @@ use super::params::Member;
 /// The text of the object `billing.meter_event`.
 #[must_use]
 pub fn v1_text(event: &Recorded<'_>) -> String {
-    let Recorded { created, timestamp, .. } = event;
-    object("billing.meter_event", event, &created.0.to_string(), &timestamp.0.to_string())
+    object(
+        "billing.meter_event",
+        event,
+        format_args!("{}", event.created.0),
+        format_args!("{}", event.timestamp.0),
+    )
 }
 
 /// The text of the object `v2.billing.meter_event`.
 #[must_use]
 pub fn v2_text(event: &Recorded<'_>) -> String {
-    let quoted = |text: String| format!("\"{text}\"");
-    let created = quoted(event.created.to_rfc3339());
-    object("v2.billing.meter_event", event, &created, &quoted(event.timestamp.to_rfc3339()))
+    let (created, timestamp) = (event.created.to_rfc3339(), event.timestamp.to_rfc3339());
+    let object_name = "v2.billing.meter_event";
+    object(object_name, event, format_args!("\"{created}\""), format_args!("\"{timestamp}\""))
 }
 
 /// Indented as all answers are.
-fn object(object: &str, event: &Recorded<'_>, created: &str, timestamp: &str) -> String {
+fn object(
+    object: &str,
+    event: &Recorded<'_>,
+    created: Arguments<'_>,
+    timestamp: Arguments<'_>,
+) -> String {
     let mut out = String::with_capacity(512);
-    out.extend(["{\n  \"object\": \"", object, "\",\n  \"created\": ", created]);
+    out.extend(["{\n  \"object\": \"", object, "\",\n  \"created\": "]);
+    put(&mut out, created);
     out.push_str(",\n  \"event_name\": ");
     string(&mut out, &event.event_name);
     out.push_str(",\n  \"identifier\": ");
@@ -33,8 +43,15 @@ fn object(object: &str, event: &Recorded<'_>, created: &str, timestamp: &str) ->
     let livemode = if event.livemode { "true" } else { "false" };
     out.extend([",\n  \"livemode\": ", livemode, ",\n  \"payload\": "]);
     payload(&mut out, &event.payload);
-    out.extend([",\n  \"timestamp\": ", timestamp, "\n}"]);
+    out.push_str(",\n  \"timestamp\": ");
+    put(&mut out, timestamp);
+    out.push_str("\n}");
     out
+}
+
+fn put(out: &mut String, what: Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _infallible = out.write_fmt(what);
 }
 
 fn payload(out: &mut String, members: &[Member<'_>]) {
@@ -51,12 +68,18 @@ fn payload(out: &mut String, members: &[Member<'_>]) {
 /// A JSON string: what must be escaped is, and nothing else.
 fn string(out: &mut String, text: &str) {
     out.push('"');
-    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+    // Without a way out of the loop, many bytes are looked at in one step.
+    let escapes = text.bytes().fold(false, |any, byte| any | is_escaped(byte));
+    if !escapes {
         out.push_str(text);
     } else {
         text.chars().for_each(|letter| escaped(out, letter));
     }
     out.push('"');
+}
+
+const fn is_escaped(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
 }
 
 fn escaped(out: &mut String, letter: char) {
@@ -69,8 +92,7 @@ fn escaped(out: &mut String, letter: char) {
         '\u{c}' => out.push_str("\\f"),
         '\r' => out.push_str("\\r"),
         control if control < ' ' => {
-            // Writing to a String cannot fail.
-            let _infallible = write!(out, "\\u{:04x}", u32::from(control));
+            put(out, format_args!("\\u{:04x}", u32::from(control)));
         }
         plain => out.push(plain),
     }

@@ -2,25 +2,42 @@
 
 use std::borrow::Cow;
 
-use super::{split, unescape};
+use super::unescape;
 
 /// A pair's name and its value.
 pub(crate) type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
-/// The pairs of a form; `None` for one that [`super::parse`] has to refuse.
+/// The pairs of a form; `None` for one that [`super::parse`] has to judge.
 pub(crate) fn pairs(form: &[u8]) -> impl Iterator<Item = Option<Pair<'_>>> {
-    let pairs = form.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| {
-        let (name, value) = split(pair);
-        Some((text(name)?, text(value)?))
-    })
+    // The form is looked at as a whole: most have nothing to unescape, and to find that out pair by
+    // pair takes longer than all the rest.
+    let whole = std::str::from_utf8(form).ok();
+    let escaped = memchr::memchr2(b'%', b'+', form).is_some();
+    let mut rest = whole.unwrap_or("");
+    let next = move || {
+        let at = memchr::memchr(b'&', rest.as_bytes());
+        let (pair, after) = at.map_or((rest, ""), |at| (&rest[..at], &rest[at + 1..]));
+        let more = !rest.is_empty();
+        rest = after;
+        more.then_some(pair)
+    };
+    let pairs = std::iter::from_fn(next).filter(|pair| !pair.is_empty());
+    let unreadable = whole.is_none().then_some(None);
+    unreadable.into_iter().chain(pairs.map(move |pair| {
+        let at = memchr::memchr(b'=', pair.as_bytes());
+        let (name, value) = at.map_or((pair, ""), |at| (&pair[..at], &pair[at + 1..]));
+        if escaped {
+            return Some((text(name)?, text(value)?));
+        }
+        Some((Cow::Borrowed(name), Cow::Borrowed(value)))
+    }))
 }
 
-fn text(escaped: &[u8]) -> Option<Cow<'_, str>> {
-    if escaped.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        return unescape(escaped).ok().map(Cow::Owned);
+fn text(escaped: &str) -> Option<Cow<'_, str>> {
+    if escaped.contains(['%', '+']) {
+        return unescape(escaped.as_bytes()).ok().map(Cow::Owned);
     }
-    std::str::from_utf8(escaped).ok().map(Cow::Borrowed)
+    Some(Cow::Borrowed(escaped))
 }
 
 #[cfg(test)]
