@@ -24,6 +24,10 @@ use cli::{Cli, Command};
 use config::Environment;
 use failure::Failure;
 
+/// Batches are made on one thread and freed on another, and there are many.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Err(misuse) = cli.check() {
