@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use crate::engine::Options;
 use crate::error::ReadError;
 use crate::index::{IndexError, merge, pick};
+use crate::known::KnownValues;
 use crate::log::LogReader;
 use crate::log::disk::Disk;
 use crate::memtable::flush;
@@ -72,11 +73,15 @@ impl Background {
         Ok(bytes >= self.memtable_bytes_max(state))
     }
 
-    /// Memtables and what the runs need must fit.
+    /// Memtables and what the runs need must fit. A merge holds the filter of what it makes beside
+    /// those of what it merges.
     fn memtable_bytes_max(&self, state: &State) -> usize {
         let index = usize::try_from(state.index.memory_bytes()).unwrap_or(usize::MAX);
+        let index = index.saturating_mul(2);
         let queue = self.options.queue_bytes_max;
-        let free = self.options.memory_bytes.saturating_sub(index).saturating_sub(queue);
+        let known = KnownValues::bytes_max(self.options.memory_bytes);
+        let taken = index.saturating_add(queue).saturating_add(known);
+        let free = self.options.memory_bytes.saturating_sub(taken);
         free.div_euclid(MEMTABLES).max(MEMTABLE_BYTES_MIN)
     }
 

@@ -4,9 +4,10 @@ use std::io;
 use std::sync::Arc;
 
 use crate::background::Background;
-use crate::decide::{Decider, KnownValues, Verdict};
+use crate::decide::{Decider, Verdict};
 use crate::error::ReadError;
 use crate::event::{Appended, Event};
+use crate::known::KnownValues;
 use crate::log::{FrameBuffer, Log, LogReader};
 use crate::lookup::{by_identifier, with_standing};
 use crate::memtable::totals::Addition;
@@ -103,7 +104,7 @@ impl Committer {
 
     fn commit_appends(&mut self, jobs: Vec<AppendJob>) -> Result<(), StopError> {
         let first_seq = self.log.next_seq();
-        self.known.trim();
+        self.known.begin_group();
         let mut decider = Decider {
             state: &self.state,
             log: &self.reader,

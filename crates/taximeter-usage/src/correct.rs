@@ -29,7 +29,7 @@ impl Committer {
             let mut outcomes = vec![Corrected::NotFound; job.corrections.len()];
             let mut changes: Vec<(usize, Change)> = Vec::new();
             let mut touched: BTreeSet<&str> = BTreeSet::new();
-            self.known.trim();
+            self.known.begin_group();
             for (at, order) in job.corrections.iter().enumerate() {
                 // What an order finds must not depend on what is not written yet.
                 if !touched.insert(&order.identifier) {

@@ -2,21 +2,16 @@
 
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
-
 use crate::batch::{Batch, Meta};
 use crate::error::ReadError;
 use crate::event::{Event, REQUEST_KEY_KEPT_S, RequestKey};
 use crate::index::Run;
+use crate::known::KnownValues;
 use crate::log::LogReader;
 use crate::lookup::candidates;
 use crate::queue::AppendJob;
 use crate::state::{NameLayers, State};
-use crate::totals::keys::{RowHash, put_customer};
-use crate::totals::layers::Needs;
-
-/// The most dimension values that are remembered of series seen lately.
-const KNOWN_VALUES_MAX: usize = 2_000_000;
+use crate::totals::keys::put_customer;
 
 /// What is to become of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,15 +23,6 @@ pub(crate) enum Verdict {
     RequestMismatch,
     Duplicate(u64),
     TooManySeries,
-}
-
-/// Which dimension values the series seen lately have, by hashes, so that they are read once.
-#[derive(Debug, Default)]
-pub(crate) struct KnownValues {
-    /// How many a series has.
-    counts: HashMap<u64, usize>,
-    /// Of a series together with its values.
-    values: HashSet<u64>,
 }
 
 /// Decides a group.
@@ -108,7 +94,7 @@ impl Decider<'_> {
             }
         }
         for (known, event) in known.iter_mut().zip(events()) {
-            known.has_values = known.has_values || self.known.values.contains(&event.hash.row);
+            known.has_values = known.has_values || self.known.has(event.hash);
         }
         known
     }
@@ -220,49 +206,5 @@ impl Decider<'_> {
     /// Whether the customer may have the event's combination of dimension values.
     fn has_room(&mut self, batch: &Batch, event: &Meta) -> Result<bool, ReadError> {
         self.known.has_room(self.state, batch.series(event), event.hash, self.series_max)
-    }
-}
-
-impl KnownValues {
-    /// Forgets when it is too much. Not within a group, whose values are nowhere else yet.
-    pub(crate) fn trim(&mut self) {
-        if self.values.len().saturating_add(self.counts.len()) > KNOWN_VALUES_MAX {
-            *self = Self::default();
-        }
-    }
-
-    /// Whether the series has the values already or may have more; it has them from then on.
-    pub(crate) fn has_room(
-        &mut self,
-        state: &State,
-        series: &[u8],
-        hash: RowHash,
-        max: usize,
-    ) -> Result<bool, ReadError> {
-        let (of_series, new) = (hash.series, hash.row);
-        if self.values.contains(&new) {
-            return Ok(true);
-        }
-        if !self.counts.contains_key(&of_series) {
-            let needs = Needs {
-                series: series.to_vec(),
-                cells: None,
-                by_values: true,
-                postings: Vec::new(),
-            };
-            let values = state.read(&needs, |layers| layers.values(series))?;
-            self.counts.insert(of_series, values.len());
-            self.values.extend(values.iter().map(|values| RowHash::of(series, values).row));
-            if self.values.contains(&new) {
-                return Ok(true);
-            }
-        }
-        let Some(count) = self.counts.get_mut(&of_series) else { return Ok(true) };
-        if *count >= max {
-            return Ok(false);
-        }
-        *count = count.saturating_add(1);
-        self.values.insert(new);
-        Ok(true)
     }
 }

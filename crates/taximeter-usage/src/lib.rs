@@ -24,6 +24,7 @@ mod event;
 #[cfg(test)]
 mod faults;
 mod index;
+mod known;
 mod listing;
 mod log;
 mod lookup;

@@ -13,11 +13,11 @@ use tokio::sync::oneshot;
 use crate::background::{Background, Threads, Work};
 use crate::batch::{Batch, EVENT_BYTES_MAX};
 use crate::commit::Committer;
-use crate::decide::KnownValues;
 use crate::engine::{Options, Stats};
 use crate::error::{AppendError, OpenError, ReadError};
 use crate::event::{Action, Appended, Corrected, Correction, Event};
 use crate::index::Index;
+use crate::known::KnownValues;
 use crate::log::disk::Disk;
 use crate::log::{FrameBuffer, Log, LogReader};
 use crate::query::{EventPage, EventQuery, UsageGroup, UsageQuery};
@@ -68,7 +68,7 @@ impl Shard {
             reader: Arc::clone(&reader),
             frame: FrameBuffer::default(),
             background: Arc::clone(&background),
-            known: KnownValues::default(),
+            known: KnownValues::new(options.memory_bytes),
             series_max: options.series_max,
         };
         let failed = |source| OpenError::Io { path: dir.to_owned(), source };

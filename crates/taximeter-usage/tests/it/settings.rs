@@ -48,6 +48,8 @@ pub(crate) fn small() -> Options {
         queue_events_max: 1_000,
         queue_bytes_max: 1_000_000,
         memtable_events_max: 7,
+        // So little that what is known of dimension values is forgotten again and again.
+        memory_bytes: 5_000,
         ..Options::default()
     }
 }

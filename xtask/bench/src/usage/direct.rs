@@ -12,9 +12,6 @@ use super::cast::{Cast, Ready};
 use super::words::{grouped, per_second};
 use crate::machine;
 
-/// How many events are appended together.
-pub(crate) const EVENTS_PER_BATCH: u64 = 1_000;
-
 /// What to append.
 pub(crate) struct Feed<'a, R> {
     pub(crate) engine: &'a Engine,
@@ -23,6 +20,8 @@ pub(crate) struct Feed<'a, R> {
     pub(crate) ready: R,
     pub(crate) first: u64,
     pub(crate) end: u64,
+    /// How many events are appended together.
+    pub(crate) batch: u64,
     /// How many batches wait at once.
     pub(crate) in_flight: usize,
     /// After so many events it is said how fast it goes; 0 for never.
@@ -62,7 +61,7 @@ impl<R: Fn(u64) -> Ready> Feed<'_, R> {
     async fn append(&self, next: &Cell<u64>, progress: &RefCell<Progress>) -> Result<(), String> {
         loop {
             let first = next.get();
-            let end = (first + EVENTS_PER_BATCH).min(self.end);
+            let end = (first + self.batch).min(self.end);
             if first == end {
                 return Ok(());
             }

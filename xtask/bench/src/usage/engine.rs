@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use taximeter_usage::Engine;
 
 use super::cast::{Cast, Ready};
-use super::direct::{EVENTS_PER_BATCH, Feed};
+use super::direct::Feed;
 use super::options::Options;
 use super::quiet::{Used, Watch, rounds};
 use super::words::{Asked, Better, grouped, per_second, tenths};
@@ -52,16 +52,17 @@ pub(crate) fn measure(directory: &Path, options: &Options) -> Result<(), String>
     let home = scratch(directory)?;
     let bytes = log_bytes(home.path(), options, &cast, &ready)?;
     println!(
-        "engine: {} events a round on an empty directory, in batches of {EVENTS_PER_BATCH}, {} at \
-         once, from one thread; {} customers; {} bytes of log per event",
+        "engine: {} events a round on an empty directory, in batches of {}, {} at once, from one \
+         thread; {} customers; {} bytes of log per event",
         grouped(events),
+        grouped(options.batch),
         options.in_flight,
         grouped(u64::try_from(customers).unwrap_or(0)),
         tenths(bytes * 10 / events),
     );
     let measure = |round| {
         let engine = appended(directory, options, &cast, &ready, new)?;
-        let batches = events.div_ceil(EVENTS_PER_BATCH);
+        let batches = events.div_ceil(options.batch);
         let append = |at_once: u64| {
             let took = raw(directory, bytes, bytes.div_ceil(batches) * at_once)?;
             Ok::<_, String>(per_second(events, took))
@@ -123,7 +124,8 @@ fn feed(
     end: u64,
 ) -> Result<super::direct::Fed, String> {
     let ready = |number: u64| ready[usize::try_from(number).unwrap_or(0)];
-    Feed { engine, cast, ready, first: 0, end, in_flight: options.in_flight, step: 0 }.run()
+    let Options { batch, in_flight, .. } = *options;
+    Feed { engine, cast, ready, first: 0, end, batch, in_flight, step: 0 }.run()
 }
 
 fn appended(

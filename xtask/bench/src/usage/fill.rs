@@ -140,8 +140,9 @@ fn feed(
     let before = machine::memory("self")?;
     let watch = Watch::start(Vec::new())?;
     let ready = |number| workload.ready(number);
-    let (end, in_flight) = (workload.events, options.in_flight);
-    let fed = Feed { engine, cast, ready, first: 0, end, in_flight, step: STEP_EVENTS }.run()?;
+    let (end, batch, in_flight) = (workload.events, options.batch, options.in_flight);
+    let fed =
+        Feed { engine, cast, ready, first: 0, end, batch, in_flight, step: STEP_EVENTS }.run()?;
     let (memory, used) = (machine::memory("self")?, watch.stop()?);
     println!(
         "  {} µs of processor time per event, others had {} %; this process held {} MiB before",

@@ -19,6 +19,7 @@ options
   --rounds N            how often (5; sustained 1)
   --connections N       of the load (24)
   --in-flight N         batches that wait at once, of the engine's parts (8)
+  --batch N             events appended together, of the engine's parts (1000)
   --customers N         (stream 1000; others 100000)
   --large-events N      how many events the fill's large customer has (1000000)
   --spread-days N       the fill's events arrive over so many days (0: all in one hour)
@@ -64,6 +65,7 @@ pub(crate) struct Options {
     pub(crate) rounds: Option<usize>,
     pub(crate) connections: usize,
     pub(crate) in_flight: usize,
+    pub(crate) batch: u64,
     pub(crate) customers: Option<usize>,
     pub(crate) large_events: u64,
     pub(crate) spread_days: u64,
@@ -85,6 +87,7 @@ impl Default for Options {
             rounds: None,
             connections: 24,
             in_flight: 8,
+            batch: 1_000,
             customers: None,
             large_events: 1_000_000,
             spread_days: 0,
@@ -139,6 +142,7 @@ impl Options {
             "--rounds" => self.rounds = Some(number(value)?),
             "--connections" => self.connections = number(value)?,
             "--in-flight" => self.in_flight = number(value)?,
+            "--batch" => self.batch = number(value)?,
             "--customers" => self.customers = Some(number(value)?),
             "--large-events" => self.large_events = number(value)?,
             "--spread-days" => self.spread_days = number(value)?,

@@ -13,9 +13,11 @@ const PLACES: usize = 40;
 /// The beginning and the end of a file are changed byte by byte.
 const EDGE_BYTES: usize = 9;
 
+/// What holds something: a segment that is prepared and holds nothing yet may be there or not.
 fn files_in(dir: &Path) -> Vec<PathBuf> {
     let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let mut paths: Vec<PathBuf> = paths.filter(|path| path.is_file()).collect();
+    let holds = |path: &PathBuf| path.is_file() && !path.ends_with("spare.next");
+    let mut paths: Vec<PathBuf> = paths.filter(holds).collect();
     paths.sort();
     paths
 }
