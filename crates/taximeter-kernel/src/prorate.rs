@@ -1,0 +1,144 @@
+//! Proration: what a change in the middle of a period gives back and charges, to the second.
+
+use crate::decimal::{self, Decimal, DecimalError, Rounding};
+use crate::time::{Period, Timestamp};
+
+/// Why there is nothing to prorate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProrationError {
+    /// The change is not within the period, which begins before it ends.
+    #[error("the time of the change lies outside the period")]
+    OutsidePeriod,
+    /// The amount does not fit.
+    #[error("the amount cannot be computed")]
+    Amount(#[from] DecimalError),
+}
+
+/// What a change gives back and charges, in minor units, each an invoice item of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proration {
+    /// For the time that was billed and is not used: not above 0 unless the old amount was below 0.
+    pub credit_minor: i64,
+    /// For the time that is left, at what it costs from now on.
+    pub debit_minor: i64,
+}
+
+/// The part of `amount_minor`, which is for all of `period`, that falls on what is left of it `at` an
+/// instant: `amount × (end - at) ÷ (end - start)`, rounded once, half away from zero to whole minor
+/// units.
+///
+/// 2000 with 10 of 30 days left is 666.67, so 667. At the start of the period it is all of it.
+///
+/// # Errors
+/// [`ProrationError::OutsidePeriod`] when the instant is not in the period.
+pub fn of_rest(amount_minor: i64, period: Period, at: Timestamp) -> Result<i64, ProrationError> {
+    if !period.contains(at) {
+        return Err(ProrationError::OutsidePeriod);
+    }
+    let whole = seconds(period.start, period.end)?;
+    let left = seconds(at, period.end)?;
+    let amount = Decimal::from(amount_minor);
+    Ok(decimal::mul_div_round(amount, left, whole, Rounding::HalfAwayFromZero)?)
+}
+
+/// What a change from `old_minor` to `new_minor`, both for all of `period`, comes to `at` an instant.
+///
+/// From 1000 to 2000 at half of the period: -500 and 1000. From 2000 back to 1000 on day 20 of 30:
+/// -667 and 333.
+///
+/// Each is rounded by itself, because each is a line of its own: together they may be a minor unit
+/// off the prorated difference.
+///
+/// # Errors
+/// As [`of_rest`].
+pub fn change(
+    old_minor: i64,
+    new_minor: i64,
+    period: Period,
+    at: Timestamp,
+) -> Result<Proration, ProrationError> {
+    let credit = of_rest(old_minor, period, at)?;
+    let credit_minor = credit.checked_neg().ok_or(DecimalError::Overflow)?;
+    Ok(Proration { credit_minor, debit_minor: of_rest(new_minor, period, at)? })
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> Result<Decimal, DecimalError> {
+    to.0.checked_sub(from.0).map(Decimal::from).ok_or(DecimalError::Overflow)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::DAY_S;
+    use proptest::prelude::*;
+
+    fn days(count: i64) -> Period {
+        Period { start: Timestamp(0), end: Timestamp(count * DAY_S) }
+    }
+
+    #[test]
+    fn a_change_gives_back_the_rest_of_the_old_and_charges_the_rest_of_the_new() {
+        for (old, new, period, day, credit, debit) in [
+            (1000, 2000, days(30), 15, -500, 1000),
+            (2000, 1000, days(30), 20, -667, 333),
+            (1000, 1000, days(30), 20, -333, 333),
+            // All of it at the start, a thirty-first on the last day.
+            (0, 1300, days(31), 0, 0, 1300),
+            (3100, 7, days(31), 30, -100, 0),
+            // Half a unit is a whole one, and so is half of one that is given back.
+            (1, 1, days(2), 1, -1, 1),
+            (-1, 0, days(2), 1, 1, 0),
+        ] {
+            let proration = change(old, new, period, Timestamp(day * DAY_S)).unwrap();
+            let expected = Proration { credit_minor: credit, debit_minor: debit };
+            assert_eq!(proration, expected, "{old} to {new} on day {day}");
+        }
+    }
+
+    #[test]
+    fn a_change_counts_by_the_second() {
+        let period = Period { start: Timestamp(100), end: Timestamp(107) };
+        let left = |at| of_rest(70, period, Timestamp(at)).unwrap();
+        assert_eq!([100, 101, 106].map(left), [70, 60, 10]);
+    }
+
+    #[test]
+    fn what_is_outside_the_period_is_refused() {
+        let backwards = Period { start: Timestamp(7), end: Timestamp(3) };
+        for (period, at) in [(days(1), -1), (days(1), DAY_S), (days(0), 0), (backwards, 5)] {
+            let refused = of_rest(100, period, Timestamp(at));
+            assert_eq!(refused, Err(ProrationError::OutsidePeriod), "{period:?} {at}");
+        }
+        let ages = Period { start: Timestamp(i64::MIN), end: Timestamp(i64::MAX) };
+        let overflow = Err(ProrationError::Amount(DecimalError::Overflow));
+        assert_eq!(of_rest(1, ages, Timestamp(0)), overflow);
+    }
+
+    proptest! {
+        #[test]
+        fn less_is_left_the_later_it_is(
+            amount in 0_i64..1_000_000_000_000,
+            seconds in 1_i64..100_000_000,
+            one in 0_i64..100_000_000,
+            other in 0_i64..100_000_000,
+        ) {
+            let period = Period { start: Timestamp(13), end: Timestamp(13 + seconds) };
+            let (sooner, later) = (one.min(other) % seconds, one.max(other) % seconds);
+            let (sooner, later) = (sooner.min(later), sooner.max(later));
+            let left = |after| of_rest(amount, period, Timestamp(13 + after)).unwrap();
+            prop_assert!(left(sooner) >= left(later));
+            prop_assert_eq!(left(0), amount);
+        }
+
+        #[test]
+        fn a_change_to_the_same_comes_to_nothing(
+            amount in -1_000_000_000_000_i64..1_000_000_000_000,
+            seconds in 1_i64..100_000_000,
+            at in 0_i64..100_000_000,
+        ) {
+            let period = Period { start: Timestamp(0), end: Timestamp(seconds) };
+            let same = change(amount, amount, period, Timestamp(at % seconds)).unwrap();
+            prop_assert_eq!(same.credit_minor + same.debit_minor, 0);
+        }
+    }
+}
