@@ -138,8 +138,9 @@ impl Background {
 
 /// What an event takes of a memtable when nearly each has a total of its own.
 const EVENT_MEMORY_BYTES: usize = 320;
-/// One that is filled, one that is flushed, and what sorting it takes.
-const MEMTABLES: usize = 3;
+/// One that is filled, one that is flushed, what sorting it takes, and what tables reserve and the
+/// allocator keeps.
+const MEMTABLES: usize = 4;
 /// The least that a memtable holds before it is flushed, however little memory is left.
 const MEMTABLE_BYTES_MIN: usize = 4 * 1_024 * 1_024;
 
