@@ -67,6 +67,7 @@ fn seconds(from: Timestamp, to: Timestamp) -> Result<Decimal, DecimalError> {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 mod tests {
     use super::*;
     use crate::time::DAY_S;

@@ -29,6 +29,7 @@ pub fn tax(net_minor: i64, percent: Decimal, behavior: Behavior) -> Result<i64, 
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
