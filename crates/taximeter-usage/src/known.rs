@@ -38,6 +38,8 @@ pub(crate) struct KnownValues {
     of_group: Vec<RowHash>,
     series_max: usize,
     values_max: usize,
+    /// Which half of the series is kept when they become too many.
+    keeps_odd: bool,
 }
 
 impl KnownValues {
@@ -51,6 +53,7 @@ impl KnownValues {
             of_group: Vec::new(),
             series_max: half.div_euclid(SERIES_BYTES),
             values_max: half.div_euclid(VALUES_BYTES),
+            keeps_odd: false,
         }
     }
 
@@ -63,8 +66,10 @@ impl KnownValues {
     pub(crate) fn begin_group(&mut self) {
         self.of_group.clear();
         if self.bounds.len() > self.series_max {
-            self.bounds.clear();
-            self.values.clear();
+            // One half, then the other: were all forgotten at once, each would be counted anew.
+            let half = u64::from(self.keeps_odd);
+            self.bounds.retain(|series, _| series & 1 == half);
+            self.keeps_odd = !self.keeps_odd;
         }
         if self.values.len() > self.values_max {
             self.values.clear();
@@ -150,6 +155,25 @@ mod tests {
         for (row, has_room) in [(1, true), (2, true), (3, false), (1, true), (4, false)] {
             assert_eq!(known.has_room(&state, b"s", hash(7, row), 2).unwrap(), has_room, "{row}");
         }
+    }
+
+    #[test]
+    fn too_many_series_are_forgotten_by_halves() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::new(Index::open(dir.path(), Arc::new(OsDisk)).unwrap());
+        let mut known = KnownValues::new(16 * 2 * 3 * SERIES_BYTES);
+        for series in 0..7 {
+            assert!(known.has_room(&state, b"s", hash(series, series), 10).unwrap());
+        }
+        let kept = |known: &KnownValues| {
+            let mut kept: Vec<u64> = known.bounds.keys().copied().collect();
+            kept.sort_unstable();
+            kept
+        };
+        known.begin_group();
+        assert_eq!(kept(&known), [0, 2, 4, 6]);
+        known.begin_group();
+        assert!(kept(&known).is_empty());
     }
 
     #[test]
