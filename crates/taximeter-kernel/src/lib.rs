@@ -22,3 +22,4 @@ pub mod prorate;
 pub mod rate;
 pub mod tax;
 pub mod time;
+pub mod totals;
