@@ -41,6 +41,8 @@ kinds! {
     Account "acct" "account" 16;
     /// A key with which a program authenticates. The id names the key; it is not the secret.
     ApiKey "key" "API key" 24;
+    /// One movement of money from a payment method.
+    Charge "ch" "charge" 24;
     /// Who is billed.
     Customer "cus" "customer" 14;
     /// A record of something that happened, kept for delivery.
@@ -49,6 +51,8 @@ kinds! {
     Invoice "in" "invoice" 24;
     /// One line of a bill.
     InvoiceLine "il" "line_item" 24;
+    /// What of a bill one payment covers.
+    InvoicePayment "inpay" "invoice_payment" 24;
     /// What turns events into a quantity.
     Meter "mtr" "billing meter" 24;
     /// An order to cancel an event, as v2 names it.
@@ -63,12 +67,20 @@ kinds! {
     MeterEventSession "mes" "meter event session" 24;
     /// A record of usage, by its place in the order of arrival.
     MeterEvent "mevt" "meter event" 14;
+    /// The intent to collect an amount, over as many attempts as it takes.
+    PaymentIntent "pi" "payment_intent" 24;
+    /// What a customer pays with.
+    PaymentMethod "pm" "PaymentMethod" 24;
     /// What a quantity costs.
     Price "price" "price" 24;
     /// What is sold.
     Product "prod" "product" 14;
+    /// Money that was given back.
+    Refund "re" "refund" 24;
     /// One answered call, as the `Request-Id` header names it.
     Request "req" "request" 14;
+    /// The intent to make a payment method ready for payments to come.
+    SetupIntent "seti" "setupintent" 24;
     /// A customer's standing order for prices.
     Subscription "sub" "subscription" 24;
     /// One price within a subscription.

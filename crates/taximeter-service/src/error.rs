@@ -6,6 +6,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use serde_json::Value;
 use taximeter_db::DbError;
 use taximeter_kernel::id::Mode;
 
@@ -95,7 +96,25 @@ pub struct Error {
     pub param: Option<String>,
     /// Whether the request was refused before anything ran (so an idempotency key stays unused).
     pub before_execution: bool,
+    /// What it tells of a payment that was refused.
+    pub payment: Option<Box<RefusedPayment>>,
+    keeps: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What the error of a refused payment tells beyond others.
+#[derive(Debug, Default)]
+pub struct RefusedPayment {
+    /// Why the bank declined.
+    pub decline_code: Option<&'static str>,
+    /// The charge that failed.
+    pub charge: Option<String>,
+    /// The payment intent as it is now.
+    pub payment_intent: Option<Value>,
+    /// The payment method that was refused.
+    pub payment_method: Option<Value>,
+    /// The setup intent as it is now.
+    pub setup_intent: Option<Value>,
 }
 
 /// The result of a verb.
@@ -111,6 +130,8 @@ impl Error {
             message: message.into(),
             param: None,
             before_execution: false,
+            payment: None,
+            keeps: false,
             source: None,
         }
     }
@@ -145,6 +166,27 @@ impl Error {
     pub fn param(mut self, param: impl Into<String>) -> Self {
         self.param = Some(param.into());
         self
+    }
+
+    /// The same error, with what it tells of a refused payment.
+    #[must_use]
+    pub fn of_payment(mut self, payment: RefusedPayment) -> Self {
+        self.payment = Some(Box::new(payment));
+        self
+    }
+
+    /// The same error, as the answer to work that lasts: a payment was declined, and that it was is
+    /// on record. Without this the work of a verb that fails is undone.
+    #[must_use]
+    pub const fn keeping(mut self) -> Self {
+        self.keeps = true;
+        self
+    }
+
+    /// Whether the work that came to this error lasts.
+    #[must_use]
+    pub const fn keeps_work(&self) -> bool {
+        self.keeps
     }
 
     /// The same error, with what we want to see in the log.

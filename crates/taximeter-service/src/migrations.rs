@@ -19,4 +19,5 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0008_meter_errors.sql"),
     },
     Migration { name: "0009_corrections", sql: include_str!("../migrations/0009_corrections.sql") },
+    Migration { name: "0011_payments", sql: include_str!("../migrations/0011_payments.sql") },
 ];

@@ -3,7 +3,8 @@
 
 use taximeter_db::Arg;
 use taximeter_kernel::id::{
-    Customer, Event, Invoice, Kind, Meter, MeterEventBackfill, Price, Product, Subscription,
+    Charge, Customer, Event, Invoice, InvoicePayment, Kind, Meter, MeterEventBackfill,
+    PaymentIntent, PaymentMethod, Price, Product, Refund, SetupIntent, Subscription,
     SubscriptionItem,
 };
 
@@ -21,13 +22,19 @@ macro_rules! in_other_mode {
 /// their own have none.
 fn look(noun: &str) -> Option<&'static str> {
     Some(match noun {
+        Charge::NOUN => in_other_mode!("charges"),
         Customer::NOUN => in_other_mode!("customers"),
         Event::NOUN => in_other_mode!("events"),
         Invoice::NOUN => in_other_mode!("invoices"),
+        InvoicePayment::NOUN => in_other_mode!("invoice_payments"),
         Meter::NOUN => in_other_mode!("meters"),
         MeterEventBackfill::NOUN => in_other_mode!("meter_event_backfills"),
+        PaymentIntent::NOUN => in_other_mode!("payment_intents"),
+        PaymentMethod::NOUN => in_other_mode!("payment_methods"),
         Price::NOUN => in_other_mode!("prices"),
         Product::NOUN => in_other_mode!("products"),
+        Refund::NOUN => in_other_mode!("refunds"),
+        SetupIntent::NOUN => in_other_mode!("setup_intents"),
         Subscription::NOUN => in_other_mode!("subscriptions"),
         SubscriptionItem::NOUN => in_other_mode!("subscription_items"),
         _ => return None,

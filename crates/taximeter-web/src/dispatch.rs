@@ -218,8 +218,19 @@ impl Call {
         }
     }
 
-    /// Undoes the work. What execution itself decided is kept as the answer of its key.
-    async fn fail(self, error: Error) -> Result<(u16, String)> {
+    /// Undoes the work, unless the error says that it lasts. What execution itself decided is kept
+    /// as the answer of its key.
+    async fn fail(mut self, error: Error) -> Result<(u16, String)> {
+        if self.writes && error.keeps_work() {
+            if let (Some(kept), Flavor::V1) = (&self.kept, self.flavor) {
+                let text = error::body(&error, self.flavor).to_string();
+                let status = error::status(&error, self.flavor);
+                let Kept { key, fingerprint, .. } = kept;
+                idempotency::keep(&mut self.ctx, key, fingerprint, status, &text).await?;
+            }
+            self.ctx.commit().await?;
+            return Err(error);
+        }
         // A v2 request that failed may be run again under its key.
         let (Some(kept), true, Flavor::V1) = (self.kept, error.is_outcome(), self.flavor) else {
             return Err(error);

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use serde_json::{Map, Value};
-use taximeter_service::error::{Error, Kind};
+use taximeter_service::error::{Error, Kind, RefusedPayment};
 
 use crate::answer::Answer;
 use crate::endpoint::Flavor;
@@ -27,6 +27,19 @@ pub(crate) fn body(error: &Error, flavor: Flavor) -> Value {
     if let Some(param) = &error.param {
         let name = if flavor == Flavor::V1 { "param" } else { "invalid_param" };
         members.insert(name.into(), param.clone().into());
+    }
+    if let Some(payment) = &error.payment {
+        let RefusedPayment { decline_code, charge, payment_intent, payment_method, setup_intent } =
+            &**payment;
+        let told: [(&str, Option<Value>); 5] = [
+            ("decline_code", decline_code.map(Into::into)),
+            ("charge", charge.clone().map(Into::into)),
+            ("payment_intent", payment_intent.clone()),
+            ("payment_method", payment_method.clone()),
+            ("setup_intent", setup_intent.clone()),
+        ];
+        let told = told.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        members.extend(told);
     }
     members.insert("type".into(), wire_type(error.kind, flavor).into());
     let mut body = Map::new();

@@ -6,7 +6,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 
-pub use input::{Create, Delete, List, Update};
+pub use input::{AddressInput, Create, Delete, List, Update};
 use serde_json::Value;
 use taximeter_db::{Arg, Cells, DbError, Row};
 use taximeter_kernel::id::{Customer as CustomerKind, Id, Kind as _};

@@ -1,0 +1,148 @@
+//! Payment intents: an amount to be collected, over as many attempts as it takes.
+
+mod attempt;
+mod sql;
+mod types;
+mod wire;
+
+use std::collections::BTreeMap;
+
+pub(crate) use attempt::{Authenticated, Authentication, Outcome, begin, resume};
+use taximeter_kernel::id::{Id, Invoice, Kind as _, PaymentIntent as PaymentIntentKind};
+pub use types::{
+    AutomaticPaymentMethods, CaptureMethod, Details, FutureUsage, LastError, PaymentIntent,
+    Shipping, Status,
+};
+pub(crate) use wire::next_action;
+
+use crate::ctx::Ctx;
+use crate::error::{Error, Result};
+use crate::params::Choice as _;
+use crate::payments::InvoiceToPay;
+use crate::{charges, invoice_payments, outbox};
+
+/// Reads a payment intent whose id is in the path.
+///
+/// # Errors
+/// A 404 when there is none.
+pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<PaymentIntent> {
+    match sql::find(ctx, id).await? {
+        Some(intent) => Ok(intent),
+        None => Err(ctx.no_such_path(PaymentIntentKind::NOUN, id).await?),
+    }
+}
+
+/// Reads a payment intent whose id came as a parameter, held until the transaction ends.
+///
+/// # Errors
+/// A 400 when there is none.
+pub async fn locked(ctx: &mut Ctx, id: &str, param: &str) -> Result<PaymentIntent> {
+    match sql::lock(ctx, id).await? {
+        Some(intent) => Ok(intent),
+        None => Err(ctx.no_such(PaymentIntentKind::NOUN, id, param).await?),
+    }
+}
+
+/// The payment intents of an invoice that were not given up, held until the transaction ends.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub(crate) async fn locked_of_invoice(
+    ctx: &mut Ctx,
+    invoice: &Id<Invoice>,
+) -> Result<Vec<PaymentIntent>> {
+    sql::lock_of_invoice(ctx, invoice).await
+}
+
+/// Makes the payment intent of an invoice.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub(crate) async fn create_for_invoice(
+    ctx: &mut Ctx,
+    to_pay: &InvoiceToPay<'_>,
+) -> Result<PaymentIntent> {
+    let id: Id<PaymentIntentKind> = ctx.new_id();
+    let intent = PaymentIntent {
+        seq: 0,
+        client_secret: client_secret(ctx, id.as_str()),
+        id,
+        livemode: ctx.scope().mode.is_live(),
+        status: Status::RequiresPaymentMethod,
+        amount: to_pay.amount_minor,
+        amount_capturable: 0,
+        amount_received: 0,
+        currency: to_pay.currency,
+        customer: Some(to_pay.customer.id.clone()),
+        payment_method: None,
+        latest_charge: None,
+        invoice: Some(to_pay.invoice.clone()),
+        capture_method: CaptureMethod::Automatic,
+        attempts: 0,
+        canceled_at: None,
+        details: Details {
+            description: Some("Payment for Invoice".to_owned()),
+            // What pays a customer's invoice becomes the customer's, as Stripe does it for a
+            // subscription's.
+            setup_future_usage: Some(FutureUsage::OffSession.as_str().to_owned()),
+            ..Details::default()
+        },
+        metadata: BTreeMap::new(),
+        created: ctx.now,
+    };
+    insert(ctx, &intent).await?;
+    Ok(intent)
+}
+
+async fn insert(ctx: &mut Ctx, intent: &PaymentIntent) -> Result<()> {
+    sql::insert(ctx, intent).await?;
+    outbox::push(ctx, "payment_intent.created", &intent.wire()).await
+}
+
+/// `pi_…_secret_…`: what lets somebody without a secret key read and confirm one intent.
+pub(crate) fn client_secret(ctx: &Ctx, id: &str) -> String {
+    let random: Id<PaymentIntentKind> = Id::generate(ctx.entropy());
+    let tail = random.as_str().rsplit('_').next().unwrap_or("");
+    format!("{id}_secret_{tail}")
+}
+
+/// Gives a payment intent up: what it holds is let go, and what it was to pay is not paid by it.
+///
+/// # Errors
+/// A 400 when it is past that.
+pub(crate) async fn give_up(ctx: &mut Ctx, intent: &mut PaymentIntent, reason: &str) -> Result<()> {
+    match intent.status {
+        Status::Succeeded | Status::Canceled | Status::Processing => {
+            return Err(wrong_state(intent, "cancel", CANCELABLE));
+        }
+        Status::RequiresPaymentMethod
+        | Status::RequiresConfirmation
+        | Status::RequiresAction
+        | Status::RequiresCapture => {}
+    }
+    if intent.status == Status::RequiresCapture
+        && let Some(charge) = &intent.latest_charge
+    {
+        charges::release(ctx, charge).await?;
+    }
+    intent.status = Status::Canceled;
+    intent.amount_capturable = 0;
+    intent.canceled_at = Some(ctx.now);
+    intent.details.cancellation_reason = Some(reason.to_owned());
+    sql::update(ctx, intent).await?;
+    outbox::push(ctx, "payment_intent.canceled", &intent.wire()).await?;
+    invoice_payments::canceled(ctx, &intent.id).await
+}
+
+const CANCELABLE: &str =
+    "requires_payment_method, requires_capture, requires_confirmation, requires_action";
+
+/// Stripe's refusal of what an intent's status does not allow.
+fn wrong_state(intent: &PaymentIntent, verb: &str, allowed: &str) -> Error {
+    Error::invalid(format!(
+        "You cannot {verb} this PaymentIntent because it has a status of {}. Only a PaymentIntent \
+         with one of the following statuses may be {verb}ed: {allowed}.",
+        intent.status.as_str()
+    ))
+    .code("payment_intent_unexpected_state")
+}
