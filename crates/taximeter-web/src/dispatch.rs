@@ -59,7 +59,7 @@ pub(crate) struct Admitted {
     pub(crate) now: Timestamp,
     pub(crate) params: Node,
     pub(crate) fingerprint: Fingerprint,
-    id: String,
+    ids: PathIds,
     method: Method,
 }
 
@@ -87,34 +87,45 @@ impl Admitted {
             }
         };
         let fingerprint = Fingerprint::of(parts.method.as_str(), parts.uri.path(), &params);
-        let id = path_id(&mut parts).await;
-        if id.contains('\0') {
+        let ids = path_ids(&mut parts).await;
+        if let Some(id) = [&ids.id, &ids.part].into_iter().find(|id| id.contains('\0')) {
             // No text in a database holds it, and one of them refuses to be asked.
-            return Err(Error::no_such_path(&spec.resource.replace('_', " "), &id));
+            return Err(Error::no_such_path(&spec.resource.replace('_', " "), id));
         }
         let request = parts.extensions.get::<Id<RequestKind>>().cloned();
         let request = request.unwrap_or_else(|| Id::generate((app.services.entropy)()));
         let (scope, key) = (key.scope.clone(), key.key.clone());
         let caller = Caller { scope, key, version, request, idempotency_key };
-        Ok(Self { caller, now, params, fingerprint, id, method: parts.method })
+        Ok(Self { caller, now, params, fingerprint, ids, method: parts.method })
     }
 }
 
-/// The `{id}` of the path, percent-decoded; empty where the path has none.
-async fn path_id(parts: &mut axum::http::request::Parts) -> String {
+/// What the path names, percent-decoded; empty where it names nothing.
+#[derive(Debug, Default)]
+pub(crate) struct PathIds {
+    /// `{id}`: the object.
+    pub(crate) id: String,
+    /// `{part}`: what of the object.
+    pub(crate) part: String,
+}
+
+async fn path_ids(parts: &mut axum::http::request::Parts) -> PathIds {
     match RawPathParams::from_request_parts(parts, &()).await {
         Ok(params) => {
-            params.iter().find(|(name, _)| *name == "id").map_or("", |(_, id)| id).to_owned()
+            let named = |wanted: &str| {
+                params.iter().find(|(name, _)| *name == wanted).map_or("", |(_, id)| id).to_owned()
+            };
+            PathIds { id: named("id"), part: named("part") }
         }
         // A path whose escapes are no UTF-8 names nothing.
-        Err(_) => "\u{fffd}".to_owned(),
+        Err(_) => PathIds { id: "\u{fffd}".to_owned(), part: "\u{fffd}".to_owned() },
     }
 }
 
 /// A request ready for its verb.
 pub(crate) struct Open<I> {
     call: Call,
-    id: String,
+    ids: PathIds,
     input: I,
 }
 
@@ -153,12 +164,12 @@ impl<I: Decode> Open<I> {
         };
         let input =
             I::decode(Some(admitted.params), Path::ROOT).map_err(Error::before_execution)?;
-        let Admitted { caller, now, fingerprint, id, method, .. } = admitted;
+        let Admitted { caller, now, fingerprint, ids, method, .. } = admitted;
         let flavor = spec.flavor;
         if method == Method::GET || method == Method::HEAD {
             let ctx = Ctx::begin_read(&app.services, caller, now).await?;
             let call = Call { app, ctx, expand, flavor, writes: false, kept: None };
-            return Ok(Ok(Self { call, id, input }));
+            return Ok(Ok(Self { call, ids, input }));
         }
         let held = match &caller.idempotency_key {
             Some(key) => Some(app.services.in_flight.hold(&caller.scope, key)?),
@@ -174,12 +185,12 @@ impl<I: Decode> Open<I> {
             kept = Some(Kept { key, fingerprint, _held: held });
         }
         let call = Call { app, ctx, expand, flavor, writes: true, kept };
-        Ok(Ok(Self { call, id, input }))
+        Ok(Ok(Self { call, ids, input }))
     }
 
-    /// The call, the id in the path, and the input.
-    pub(crate) fn into_parts(self) -> (Call, String, I) {
-        (self.call, self.id, self.input)
+    /// The call, the ids in the path, and the input.
+    pub(crate) fn into_parts(self) -> (Call, PathIds, I) {
+        (self.call, self.ids, self.input)
     }
 }
 

@@ -98,7 +98,8 @@ answers! {
 /// ```
 ///
 /// `name(Input)` calls `name(ctx, input)`, `name(id)` calls `name(ctx, id)`, `name(id, Input)`
-/// calls `name(ctx, id, input)`. A GET reads in a snapshot; all else runs in a transaction.
+/// calls `name(ctx, id, input)`; with `part` after `id`, what stands as `{part}` in the path follows
+/// the id. A GET reads in a snapshot; all else runs in a transaction.
 macro_rules! resource {
     ($resource:literal: $($lines:tt)*) => {
         $crate::endpoint::resource! { V1 $resource: $($lines)* }
@@ -115,19 +116,31 @@ macro_rules! route {
     ($flavor:ident $resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, (id)) => {
         $crate::endpoint::route!(
             @$method $flavor $resource, $path, taximeter_service::params::Nothing,
-            |ctx, id, _input| $module::$verb(ctx, &id)
-        )
-    };
-    ($flavor:ident $resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, (id, $input:ty)) => {
-        $crate::endpoint::route!(
-            @$method $flavor $resource, $path, $input,
-            |ctx, id, input| $module::$verb(ctx, &id, input)
+            |ctx, ids, _input| $module::$verb(ctx, &ids.id)
         )
     };
     ($flavor:ident $resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, ($input:ty)) => {
         $crate::endpoint::route!(
             @$method $flavor $resource, $path, $input,
-            |ctx, _id, input| $module::$verb(ctx, input)
+            |ctx, _ids, input| $module::$verb(ctx, input)
+        )
+    };
+    ($flavor:ident $resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, (id, part)) => {
+        $crate::endpoint::route!(
+            @$method $flavor $resource, $path, taximeter_service::params::Nothing,
+            |ctx, ids, _input| $module::$verb(ctx, &ids.id, &ids.part)
+        )
+    };
+    ($flavor:ident $resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, (id, part, $input:ty)) => {
+        $crate::endpoint::route!(
+            @$method $flavor $resource, $path, $input,
+            |ctx, ids, input| $module::$verb(ctx, &ids.id, &ids.part, input)
+        )
+    };
+    ($flavor:ident $resource:literal, $method:ident, $path:literal, $module:ident, $verb:ident, (id, $input:ty)) => {
+        $crate::endpoint::route!(
+            @$method $flavor $resource, $path, $input,
+            |ctx, ids, input| $module::$verb(ctx, &ids.id, input)
         )
     };
     (@GET $flavor:ident $resource:literal, $path:literal, $input:ty, |$ctx:ident, $id:ident, $args:ident| $call:expr) => {
