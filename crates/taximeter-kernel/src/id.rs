@@ -43,12 +43,18 @@ kinds! {
     ApiKey "key" "API key" 24;
     /// One movement of money from a payment method.
     Charge "ch" "charge" 24;
+    /// What can be taken off. Its id is of the caller's choosing or random, without the prefix.
+    Coupon "coupon" "coupon" 8;
     /// Who is billed.
     Customer "cus" "customer" 14;
+    /// A coupon as it was applied.
+    Discount "di" "discount" 24;
     /// A record of something that happened, kept for delivery.
     Event "evt" "event" 24;
     /// A bill.
     Invoice "in" "invoice" 24;
+    /// What goes on a bill besides a subscription's own lines.
+    InvoiceItem "ii" "invoiceitem" 24;
     /// One line of a bill.
     InvoiceLine "il" "line_item" 24;
     /// What of a bill one payment covers.
@@ -77,6 +83,8 @@ kinds! {
     Product "prod" "product" 14;
     /// Money that was given back.
     Refund "re" "refund" 24;
+    /// A word by which customers redeem a coupon.
+    PromotionCode "promo" "promotion code" 24;
     /// One answered call, as the `Request-Id` header names it.
     Request "req" "request" 14;
     /// The intent to make a payment method ready for payments to come.
@@ -85,6 +93,8 @@ kinds! {
     Subscription "sub" "subscription" 24;
     /// One price within a subscription.
     SubscriptionItem "si" "subscription_item" 14;
+    /// So many per cent of tax.
+    TaxRate "txr" "tax rate" 24;
     /// The total of a meter for a customer over a span of time.
     MeterEventSummary "mtrusg" "meter event summary" 24;
     /// A record of who corrected usage.

@@ -13,7 +13,9 @@ use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::params::{Decode as _, Node, Path};
 use crate::version::{self, ApiVersion};
-use crate::{customers, invoices, prices, products, subscriptions};
+use crate::{
+    coupons, customers, discounts, invoices, prices, products, promotion_codes, subscriptions,
+};
 
 /// The deepest path, in segments (Stripe's bound).
 pub const DEPTH_MAX: usize = 4;
@@ -33,17 +35,45 @@ enum How {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
+    Coupon,
     Customer,
+    Discount,
     Invoice,
     Price,
     Product,
+    PromotionCode,
     Subscription,
 }
 
 /// What can be expanded: the object, and the property's path within it.
 fn rule(object: &str, path: &str) -> Option<How> {
     Some(match (object, path) {
-        ("subscription" | "invoice", "customer") => How::Id(Target::Customer),
+        (
+            "subscription"
+            | "invoice"
+            | "discount"
+            | "promotion_code"
+            | "customer_balance_transaction"
+            | "invoiceitem"
+            | "credit_note",
+            "customer",
+        ) => How::Id(Target::Customer),
+        (
+            "subscription" | "subscription_item" | "invoice" | "line_item" | "invoiceitem",
+            "discounts",
+        )
+        | ("invoice", "total_discount_amounts.discount" | "total_pretax_credit_amounts.discount")
+        | (
+            "line_item" | "credit_note" | "credit_note_line_item",
+            "discount_amounts.discount" | "pretax_credit_amounts.discount",
+        )
+        | ("invoiceitem", "proration_details.discount_amounts.discount") => {
+            How::Id(Target::Discount)
+        }
+        ("discount", "source.coupon") | ("promotion_code", "promotion.coupon") => {
+            How::Id(Target::Coupon)
+        }
+        ("discount", "promotion_code") => How::Id(Target::PromotionCode),
         ("subscription", "latest_invoice") => How::Id(Target::Invoice),
         ("invoice", "parent.subscription_details.subscription") | ("line_item", "subscription") => {
             How::Id(Target::Subscription)
@@ -60,6 +90,8 @@ fn rule(object: &str, path: &str) -> Option<How> {
 
 /// What is on the wire only when it is asked for.
 const INCLUDED: &[(&str, &str)] = &[
+    ("coupon", "applies_to"),
+    ("coupon", "currency_options"),
     ("price", "tiers"),
     ("price", "currency_options"),
     ("plan", "tiers"),
@@ -237,14 +269,21 @@ fn check_segment(object: &Value, segment: &str, version: &ApiVersion) -> Result<
 /// Members without a name of their own in which Stripe's types have something expandable.
 const CONTAINERS: &[&str] = &[
     "automatic_tax",
+    "discount_amounts",
     "default_tax_rates",
     "invoice_settings",
     "issuer",
     "parent",
     "payment_settings",
     "pending_update",
+    "pretax_credit_amounts",
     "pricing",
+    "promotion",
+    "proration_details",
+    "source",
     "tax_details",
+    "total_discount_amounts",
+    "total_pretax_credit_amounts",
     "total_taxes",
     "trial_settings",
 ];
@@ -255,7 +294,6 @@ const EXPANDABLE_BUT_ABSENT: &[&str] = &[
     "application",
     "default_payment_method",
     "default_source",
-    "discounts",
     "latest_revision",
     "on_behalf_of",
     "pending_setup_intent",
@@ -337,6 +375,16 @@ async fn walk_object(
         {
             *member = load(ctx, target, id).await?;
         }
+        if below.is_some()
+            && let Some(How::Id(target)) = rule(&here.object, &here.path)
+            && let Some(members) = member.as_array_mut()
+        {
+            for member in members {
+                if let Some(id) = member.as_str() {
+                    *member = load(ctx, target, id).await?;
+                }
+            }
+        }
         walk(ctx, member, below, here).await?;
     }
     Ok(())
@@ -344,6 +392,9 @@ async fn walk_object(
 
 async fn load(ctx: &mut Ctx, target: Target, id: &str) -> Result<Value> {
     match target {
+        Target::Coupon => Ok(coupons::retrieve_any(ctx, id).await?.wire()),
+        Target::Discount => Ok(discounts::retrieve_any(ctx, id).await?.wire()),
+        Target::PromotionCode => Ok(promotion_codes::retrieve(ctx, id).await?.wire()),
         Target::Customer => Ok(customers::retrieve_any(ctx, id).await?.wire()),
         Target::Invoice => Ok(invoices::retrieve(ctx, id).await?.wire()),
         Target::Price => Ok(prices::retrieve(ctx, id).await?.wire()),

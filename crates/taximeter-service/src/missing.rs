@@ -3,9 +3,9 @@
 
 use taximeter_db::Arg;
 use taximeter_kernel::id::{
-    Charge, Customer, Event, Invoice, InvoicePayment, Kind, Meter, MeterEventBackfill,
-    PaymentIntent, PaymentMethod, Price, Product, Refund, SetupIntent, Subscription,
-    SubscriptionItem,
+    Charge, Coupon, Customer, Event, Invoice, InvoicePayment, Kind, Meter, MeterEventBackfill,
+    PaymentIntent, PaymentMethod, Price, Product, PromotionCode, Refund, SetupIntent, Subscription,
+    SubscriptionItem, TaxRate,
 };
 
 use crate::ctx::Ctx;
@@ -23,6 +23,10 @@ macro_rules! in_other_mode {
 fn look(noun: &str) -> Option<&'static str> {
     Some(match noun {
         Charge::NOUN => in_other_mode!("charges"),
+        Coupon::NOUN => {
+            "SELECT id FROM coupons WHERE account = $1 AND livemode <> $2 AND id = $3 \
+             AND NOT deleted"
+        }
         Customer::NOUN => in_other_mode!("customers"),
         Event::NOUN => in_other_mode!("events"),
         Invoice::NOUN => in_other_mode!("invoices"),
@@ -35,8 +39,10 @@ fn look(noun: &str) -> Option<&'static str> {
         Product::NOUN => in_other_mode!("products"),
         Refund::NOUN => in_other_mode!("refunds"),
         SetupIntent::NOUN => in_other_mode!("setup_intents"),
+        PromotionCode::NOUN => in_other_mode!("promotion_codes"),
         Subscription::NOUN => in_other_mode!("subscriptions"),
         SubscriptionItem::NOUN => in_other_mode!("subscription_items"),
+        TaxRate::NOUN => in_other_mode!("tax_rates"),
         _ => return None,
     })
 }

@@ -74,6 +74,7 @@ macro_rules! answers {
 }
 
 answers! {
+    taximeter_service::coupons::Coupon,
     taximeter_service::customers::Customer,
     taximeter_service::events::Event,
     taximeter_service::invoices::Invoice,
@@ -83,8 +84,10 @@ answers! {
     taximeter_service::meters::Meter,
     taximeter_service::prices::Price,
     taximeter_service::products::Product,
+    taximeter_service::promotion_codes::PromotionCode,
     taximeter_service::subscriptions::Subscription,
     taximeter_service::subscriptions::Item,
+    taximeter_service::tax_rates::TaxRate,
     taximeter_service::usage_audit::Entry,
 }
 

@@ -10,12 +10,15 @@ pub const RESOURCES: &[&str] = &[
     "billing_meter",
     "billing_meter_event",
     "billing_meter_event_adjustment",
+    "coupon",
     "customer",
     "event",
     "invoice",
     "price",
     "product",
+    "promotion_code",
     "subscription",
+    "tax_rate",
 ];
 
 /// How far a permission goes. Writing includes reading.

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::params::{Clear, Metadata, MetadataChange, Range, Text};
+use crate::version::{ApiVersion, BASIL};
 
 const LOCALES_MAX: usize = 20;
 const CUSTOM_FIELDS_MAX: usize = 4;
@@ -90,6 +91,8 @@ crate::params! {
         pub balance: Option<i64>,
         /// The name of the business.
         pub business_name: Clear<Text<150>>,
+        /// A coupon to redeem, in versions before basil.
+        pub coupon: Clear<Text<255>>,
         /// A note of the operator's.
         pub description: Option<Text>,
         /// Where invoices are sent.
@@ -110,6 +113,8 @@ crate::params! {
         pub phone: Option<Text>,
         /// Languages, most wanted first.
         pub preferred_locales: Option<Vec<Text>>,
+        /// A promotion code to redeem, in versions before basil.
+        pub promotion_code: Option<Text<255>>,
         /// Where goods go.
         pub shipping: Clear<ShippingInput>,
         /// How it is taxed.
@@ -126,6 +131,8 @@ crate::params! {
         pub balance: Option<i64>,
         /// The name of the business.
         pub business_name: Clear<Text<150>>,
+        /// A coupon to redeem, in versions before basil; empty removes the discount.
+        pub coupon: Clear<Text<255>>,
         /// A note of the operator's.
         pub description: Clear<Text>,
         /// Where invoices are sent.
@@ -146,6 +153,8 @@ crate::params! {
         pub phone: Clear<Text>,
         /// Languages, most wanted first.
         pub preferred_locales: Clear<Vec<Text>>,
+        /// A promotion code to redeem, in versions before basil.
+        pub promotion_code: Option<Text<255>>,
         /// Where goods go.
         pub shipping: Clear<ShippingInput>,
         /// How it is taxed.
@@ -269,7 +278,8 @@ fn too_many(param: &str, max: usize) -> Error {
 
 impl Create {
     /// Rules that go beyond a single parameter's type.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(super) fn check(&self, version: &ApiVersion) -> Result<()> {
+        check_version(&self.coupon, self.promotion_code.as_ref(), version)?;
         if self.preferred_locales.as_ref().is_some_and(|locales| locales.len() > LOCALES_MAX) {
             return Err(too_many("preferred_locales", LOCALES_MAX));
         }
@@ -287,7 +297,32 @@ fn check_settings(settings: Option<&InvoiceSettingsInput>) -> Result<()> {
     Ok(())
 }
 
+/// Since basil a customer is given no discount.
+fn check_version(
+    coupon: &Clear<Text<255>>,
+    promotion_code: Option<&Text<255>>,
+    version: &ApiVersion,
+) -> Result<()> {
+    let param = match (coupon.is_keep(), promotion_code) {
+        (false, _) => "coupon",
+        (true, Some(_)) => "promotion_code",
+        (true, None) => return Ok(()),
+    };
+    if version.is_before(BASIL) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("Received unknown parameter: {param}"))
+        .code("parameter_unknown")
+        .param(param)
+        .before_execution())
+}
+
 impl Update {
+    /// Rules that go beyond a single parameter's type.
+    pub(super) fn check(&self, version: &ApiVersion) -> Result<()> {
+        check_version(&self.coupon, self.promotion_code.as_ref(), version)
+    }
+
     /// Puts the change on a customer.
     pub(super) fn apply(self, customer: &mut Customer) -> Result<()> {
         check_settings(self.invoice_settings.as_ref())?;

@@ -9,15 +9,17 @@ use std::collections::BTreeMap;
 pub use input::{AddressInput, Create, Delete, List, Update};
 use serde_json::Value;
 use taximeter_db::{Arg, Cells, DbError, Row};
-use taximeter_kernel::id::{Customer as CustomerKind, Id, Kind as _};
+use taximeter_kernel::id::{Customer as CustomerKind, Discount as DiscountKind, Id, Kind as _};
 use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::Timestamp;
 pub use wire::{Address, CustomField, InvoiceSettings, RenderingOptions, Shipping};
 
 use crate::catalog::{Presence, Touched};
 use crate::ctx::{Ctx, word};
+use crate::discounts::{self, Discount};
 use crate::error::{Error, Result};
-use crate::page::List as Page;
+use crate::page::{List as Page, Slice};
+use crate::params::{Clear, Text};
 use crate::search::{self, Field, FieldKind, FieldValue, Search, Searchable};
 use crate::{outbox, stored, subscriptions};
 
@@ -64,6 +66,10 @@ pub struct Customer {
     pub balance: i64,
     /// The one currency this customer is billed in, once there is one.
     pub currency: Option<Currency>,
+    /// What is taken off all that it is billed.
+    pub discount: Option<Discount>,
+    /// The id of that, as the row has it.
+    discount_id: Option<Id<DiscountKind>>,
     /// Whether the latest payment failed.
     pub delinquent: bool,
     /// What its invoice numbers begin with.
@@ -99,6 +105,8 @@ impl Row for Customer {
             shipping: stored::read_optional(cells, "shipping")?,
             balance: cells.get("balance")?,
             currency: cells.get("currency")?,
+            discount: None,
+            discount_id: cells.get("discount")?,
             delinquent: cells.get("delinquent")?,
             invoice_prefix: cells.get("invoice_prefix")?,
             next_invoice_sequence: cells.get("next_invoice_sequence")?,
@@ -140,10 +148,11 @@ impl Searchable for Customer {
 ///
 /// # Errors
 /// A 400 when the invoice prefix is not one, or another customer has it.
-pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Customer> {
-    input.check()?;
+pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<Customer> {
+    input.check(&ctx.caller.version)?;
     let random = ctx.entropy();
-    let customer = Customer {
+    let (coupon, promotion_code) = (input.coupon.take(), input.promotion_code.take());
+    let mut customer = Customer {
         seq: 0,
         id: ctx.new_id(),
         livemode: ctx.scope().mode.is_live(),
@@ -158,6 +167,8 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Customer> {
         shipping: input.shipping.or_none().map(Into::into),
         balance: input.balance.unwrap_or(0),
         currency: None,
+        discount: None,
+        discount_id: None,
         delinquent: false,
         invoice_prefix: match input.invoice_prefix {
             Some(prefix) => input::checked_prefix(prefix)?,
@@ -177,6 +188,11 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Customer> {
     };
     sql::insert(ctx, &customer).await?;
     ctx.touch(Touched::Customer(customer.id.clone()));
+    customer.discount =
+        discounts::of_customer(ctx, &customer, coupon.or_none(), promotion_code).await?;
+    if customer.discount.is_some() {
+        sql::update(ctx, &customer).await?;
+    }
     outbox::push(ctx, "customer.created", &customer.wire()).await?;
     Ok(customer)
 }
@@ -233,20 +249,51 @@ pub async fn presence(ctx: &mut Ctx, id: &str) -> Result<Presence> {
     }
 }
 
+/// Reads a customer whose id is in the path, and holds it until the work is done.
+///
+/// # Errors
+/// A 404 when there is none.
+pub async fn retrieve_locked(ctx: &mut Ctx, id: &str) -> Result<Customer> {
+    sql::lock(ctx, id).await?;
+    let customer = retrieve_any(ctx, id).await?;
+    if customer.deleted {
+        return Err(Error::no_such_path(CustomerKind::NOUN, id));
+    }
+    Ok(customer)
+}
+
 /// Changes a customer.
 ///
 /// # Errors
 /// A 404 when there is none, a 400 when what is asked for is against the rules.
-pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Customer> {
-    sql::lock(ctx, id).await?;
-    let before = retrieve_any(ctx, id).await?;
-    if before.deleted {
-        return Err(Error::no_such_path(CustomerKind::NOUN, id));
-    }
+pub async fn update(ctx: &mut Ctx, id: &str, mut input: Update) -> Result<Customer> {
+    input.check(&ctx.caller.version)?;
+    let before = retrieve_locked(ctx, id).await?;
     let mut customer = before.clone();
+    let (coupon, promotion_code) = (input.coupon.take(), input.promotion_code.take());
     input.apply(&mut customer)?;
+    change_discount(ctx, &mut customer, coupon, promotion_code).await?;
     save(ctx, &before, &customer).await?;
     Ok(customer)
+}
+
+/// Versions before basil give a customer its discount by a parameter. A new one takes the place of
+/// the old.
+async fn change_discount(
+    ctx: &mut Ctx,
+    customer: &mut Customer,
+    coupon: Clear<Text<255>>,
+    promotion_code: Option<Text<255>>,
+) -> Result<()> {
+    let emptied = matches!(coupon, Clear::Unset);
+    let new = discounts::of_customer(ctx, customer, coupon.or_none(), promotion_code).await?;
+    if !emptied && new.is_none() {
+        return Ok(());
+    }
+    if let Some(old) = std::mem::replace(&mut customer.discount, new) {
+        discounts::remove(ctx, &old.id).await?;
+    }
+    Ok(())
 }
 
 /// Writes a changed customer, and the event that tells of it.
@@ -267,11 +314,7 @@ pub async fn save(ctx: &mut Ctx, before: &Customer, customer: &Customer) -> Resu
 /// # Errors
 /// A 404 when there is none.
 pub async fn delete(ctx: &mut Ctx, id: &str, _: Delete) -> Result<Value> {
-    sql::lock(ctx, id).await?;
-    let customer = retrieve_any(ctx, id).await?;
-    if customer.deleted {
-        return Err(Error::no_such_path(CustomerKind::NOUN, id));
-    }
+    let customer = retrieve_locked(ctx, id).await?;
     subscriptions::cancel_all_of_customer(ctx, &customer.id).await?;
     let deleted = Customer { deleted: true, ..customer.clone() };
     sql::update(ctx, &deleted).await?;
@@ -291,7 +334,11 @@ pub async fn list(ctx: &mut Ctx, input: List) -> Result<Page> {
         Arg::Int(input.created.max),
     ];
     let page = input.page()?;
-    let slice = ctx.page(&page, CustomerKind::NOUN, (sql::SEQ, sql::LIST), filters).await?;
+    let mut slice: Slice<Customer> =
+        ctx.page(&page, CustomerKind::NOUN, (sql::SEQ, sql::LIST), filters).await?;
+    for customer in &mut slice.rows {
+        sql::complete(ctx, customer).await?;
+    }
     Ok(Page {
         url: "/v1/customers".to_owned(),
         has_more: slice.has_more,
@@ -304,7 +351,10 @@ pub async fn list(ctx: &mut Ctx, input: List) -> Result<Page> {
 /// # Errors
 /// A 400 when the query is malformed.
 pub async fn search(ctx: &mut Ctx, input: Search) -> Result<Value> {
-    let found = search::run::<Customer>(ctx, &input, sql::ALL).await?;
+    let mut found = search::run::<Customer>(ctx, &input, sql::ALL).await?;
+    for customer in &mut found.rows {
+        sql::complete(ctx, customer).await?;
+    }
     Ok(found.wire("/v1/customers/search", Customer::wire))
 }
 

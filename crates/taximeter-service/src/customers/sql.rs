@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::list_sql;
 use crate::page::ListSql;
 use crate::params::Choice as _;
-use crate::stored;
+use crate::{discounts, stored};
 
 pub(super) const SEQ: &str =
     "SELECT seq FROM customers WHERE account = $1 AND livemode = $2 AND id = $3";
@@ -25,7 +25,19 @@ pub(super) const ALL: ListSql =
 pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Customer>> {
     let args = ctx.args([Arg::from(id)]);
     let sql = "SELECT * FROM customers WHERE account = $1 AND livemode = $2 AND id = $3";
-    Ok(ctx.tx.optional(sql, args).await?)
+    let mut found: Option<Customer> = ctx.tx.optional(sql, args).await?;
+    if let Some(customer) = &mut found {
+        complete(ctx, customer).await?;
+    }
+    Ok(found)
+}
+
+/// Reads the discount of a customer that has one, unless it is over.
+pub(super) async fn complete(ctx: &mut Ctx, customer: &mut Customer) -> Result<()> {
+    let Some(id) = customer.discount_id.take() else { return Ok(()) };
+    let discount = discounts::of(ctx, &[id]).await?.pop();
+    customer.discount = discount.filter(|discount| discount.active_at(ctx.now));
+    Ok(())
 }
 
 /// Holds the row, so that what is read of it next stays true until the transaction ends.
@@ -37,7 +49,7 @@ pub(super) async fn lock(ctx: &mut Ctx, id: &str) -> Result<()> {
 }
 
 /// The columns that can change, in the order of both statements below.
-fn columns(customer: &Customer) -> Result<[Arg; 19]> {
+fn columns(customer: &Customer) -> Result<[Arg; 20]> {
     Ok([
         Arg::from(customer.deleted),
         Arg::Text(customer.name.clone()),
@@ -58,6 +70,7 @@ fn columns(customer: &Customer) -> Result<[Arg; 19]> {
         Arg::from(customer.tax_exempt.as_str()),
         stored::write(&customer.metadata)?,
         Arg::from(customer.created),
+        Arg::from(customer.discount.as_ref().map(|discount| &discount.id)),
     ])
 }
 
@@ -67,9 +80,9 @@ pub(super) async fn insert(ctx: &mut Ctx, customer: &Customer) -> Result<()> {
     let sql = "INSERT INTO customers (account, livemode, id, deleted, name, email, phone, \
                description, business_name, individual_name, address, shipping, balance, currency, \
                delinquent, invoice_prefix, next_invoice_sequence, invoice_settings, \
-               preferred_locales, tax_exempt, metadata, created) \
+               preferred_locales, tax_exempt, metadata, created, discount) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-               $17, $18, $19, $20, $21, $22)";
+               $17, $18, $19, $20, $21, $22, $23)";
     ctx.tx.execute(sql, args).await.map_err(prefix_taken)?;
     Ok(())
 }
@@ -81,7 +94,8 @@ pub(super) async fn update(ctx: &mut Ctx, customer: &Customer) -> Result<()> {
                description = $8, business_name = $9, individual_name = $10, address = $11, \
                shipping = $12, balance = $13, currency = $14, delinquent = $15, \
                invoice_prefix = $16, next_invoice_sequence = $17, invoice_settings = $18, \
-               preferred_locales = $19, tax_exempt = $20, metadata = $21, created = $22 \
+               preferred_locales = $19, tax_exempt = $20, metadata = $21, created = $22, \
+               discount = $23 \
                WHERE account = $1 AND livemode = $2 AND id = $3";
     ctx.tx.execute(sql, args).await.map_err(prefix_taken)?;
     Ok(())

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Customer;
+use crate::discounts::Discount;
 use crate::params::Choice as _;
 use crate::wire::without_nulls;
 
@@ -94,7 +95,7 @@ impl Customer {
             "default_source": null,
             "delinquent": self.delinquent,
             "description": self.description,
-            "discount": null,
+            "discount": self.discount.as_ref().map(Discount::wire),
             "email": self.email,
             "individual_name": self.individual_name,
             "invoice_credit_balance": self.invoice_credit_balance(),

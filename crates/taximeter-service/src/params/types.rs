@@ -76,6 +76,11 @@ impl<T> Clear<T> {
         }
     }
 
+    /// Takes the change out, so that none is left.
+    pub fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
     /// Whether the request does not mention it.
     pub const fn is_keep(&self) -> bool {
         matches!(self, Self::Keep)

@@ -1,4 +1,5 @@
-//! How answers looked before 2025-03-31 (basil): one function per object that changed.
+//! How answers looked before 2025-03-31 (basil) and 2025-09-30 (clover): one function per object that
+//! changed.
 
 use serde_json::{Map, Value, json};
 
@@ -16,12 +17,20 @@ pub fn render(answer: &mut Value, version: &ApiVersion) {
 
 /// Whether `version` shows the object whole whose id the newest version shows there.
 pub(crate) fn shows_whole(object: &str, path: &str, version: &ApiVersion) -> bool {
-    (object, path) == ("line_item", "pricing.price_details.price") && version.is_before(BASIL)
+    match (object, path) {
+        ("line_item", "pricing.price_details.price") => version.is_before(BASIL),
+        ("discount", "source.coupon") | ("promotion_code", "promotion.coupon") => {
+            version.is_before(CLOVER)
+        }
+        _ => false,
+    }
 }
 
 /// Properties that had other places, as paths within the newest version's object.
 pub(crate) fn moved(object: &str, version: &ApiVersion) -> &'static [(&'static str, &'static str)] {
     match object {
+        "discount" if version.is_before(CLOVER) => &[("coupon", "source.coupon")],
+        "promotion_code" if version.is_before(CLOVER) => &[("coupon", "promotion.coupon")],
         _ if !version.is_before(BASIL) => &[],
         "invoice" => &[("subscription", "parent.subscription_details.subscription")],
         "line_item" => &[("price", "pricing.price_details.price")],
@@ -68,8 +77,20 @@ fn before_basil(object: &str, members: &mut Map<String, Value>) {
 /// The mode in which a subscription is billed has a name since 2025-06; what follows flexible
 /// mode's settings came with clover.
 fn before_clover(object: &str, members: &mut Map<String, Value>) {
-    if object == "subscription" {
-        members.remove("billing_schedules");
+    match object {
+        "subscription" => {
+            members.remove("billing_schedules");
+        }
+        "discount" => coupon_itself(members, "source"),
+        "promotion_code" => coupon_itself(members, "promotion"),
+        _ => {}
+    }
+}
+
+/// A coupon stood on what it was redeemed for, whole, and not as the one kind of source there is.
+fn coupon_itself(members: &mut Map<String, Value>, source: &str) {
+    if let Some(source) = members.remove(source) {
+        members.insert("coupon".into(), source["coupon"].clone());
     }
 }
 

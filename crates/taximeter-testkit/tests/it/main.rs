@@ -11,9 +11,13 @@ mod catalog;
 #[cfg(test)]
 mod corrections;
 #[cfg(test)]
+mod coupons;
+#[cfg(test)]
 mod coverage;
 #[cfg(test)]
 mod customers;
+#[cfg(test)]
+mod discounts;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
@@ -59,6 +63,8 @@ mod prices;
 #[cfg(test)]
 mod products;
 #[cfg(test)]
+mod promotion_codes;
+#[cfg(test)]
 mod schema;
 #[cfg(test)]
 mod search;
@@ -70,5 +76,7 @@ mod subscription_items;
 mod subscriptions;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tax_rates;
 #[cfg(test)]
 mod versions;

@@ -1,6 +1,6 @@
 //! `/v1/customers`
 
-use taximeter_service::{customers, search};
+use taximeter_service::{customers, discounts, search};
 
 use crate::endpoint::resource;
 
@@ -11,4 +11,6 @@ resource! { "customer":
     GET "/v1/customers/{id}" => customers::retrieve_any(id);
     POST "/v1/customers/{id}" => customers::update(id, customers::Update);
     DELETE "/v1/customers/{id}" => customers::delete(id, customers::Delete);
+    DELETE "/v1/customers/{id}/discount" =>
+        discounts::delete_of_customer(id, discounts::Delete);
 }

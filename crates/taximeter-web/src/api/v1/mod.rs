@@ -1,6 +1,7 @@
 //! `/v1`: forms in, JSON out.
 
 mod analytics;
+mod coupons;
 mod customers;
 mod events;
 mod invoices;
@@ -12,8 +13,10 @@ mod meter_events;
 mod meters;
 mod prices;
 mod products;
+mod promotion_codes;
 mod subscription_items;
 mod subscriptions;
+mod tax_rates;
 mod usage_audit;
 
 use crate::endpoint::Endpoint;
@@ -21,6 +24,7 @@ use crate::endpoint::Endpoint;
 pub(super) fn endpoints() -> Vec<Endpoint> {
     [
         analytics::endpoints(),
+        coupons::endpoints(),
         customers::endpoints(),
         events::endpoints(),
         invoices::endpoints(),
@@ -32,8 +36,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         meters::endpoints(),
         prices::endpoints(),
         products::endpoints(),
+        promotion_codes::endpoints(),
         subscription_items::endpoints(),
         subscriptions::endpoints(),
+        tax_rates::endpoints(),
         usage_audit::endpoints(),
     ]
     .concat()
