@@ -99,6 +99,10 @@ kinds! {
     MeterEventSummary "mtrusg" "meter event summary" 24;
     /// A record of who corrected usage.
     UsageAuditEntry "uaud" "usage audit entry" 24;
+    /// An event on its way to an endpoint, by its place in the order of writing.
+    WebhookDelivery "whd" "webhook delivery" 24;
+    /// Where events are sent.
+    WebhookEndpoint "we" "webhook endpoint" 24;
 }
 
 /// The id of one object of kind `K`.

@@ -12,6 +12,7 @@ use crate::catalog::{Catalog, Touched};
 use crate::error::Result;
 use crate::page::{ListSql, Page, Slice};
 use crate::version::ApiVersion;
+use crate::webhooks::Wanted;
 
 /// Where random bytes come from: the operating system, or a seed in tests.
 pub type Entropy = Arc<dyn Fn() -> [u8; 32] + Send + Sync>;
@@ -29,6 +30,8 @@ pub struct Services {
     pub intake: Arc<crate::meter_events::Intake>,
     /// Requests being answered, by idempotency key.
     pub in_flight: Arc<crate::idempotency::InFlight>,
+    /// What sends events, and those who give it to send.
+    pub webhooks: Arc<crate::webhooks::Shared>,
     /// Randomness for ids and secrets.
     pub entropy: Entropy,
 }
@@ -62,8 +65,11 @@ pub struct Ctx {
     pub caller: Caller,
     /// The time of the request.
     pub now: Timestamp,
+    wall: Timestamp,
     services: Services,
     touched: Vec<(Scope, Touched)>,
+    wanted: Option<Arc<Wanted>>,
+    told: bool,
 }
 
 impl fmt::Debug for Ctx {
@@ -79,7 +85,7 @@ impl Ctx {
     /// A 500 when the database cannot be reached.
     pub async fn begin(services: &Services, caller: Caller, now: Timestamp) -> Result<Self> {
         let tx = services.db.begin().await?;
-        Ok(Self { tx, caller, now, services: services.clone(), touched: Vec::new() })
+        Ok(Self::over(tx, services, caller, now))
     }
 
     /// Starts the work of a request that only reads: one snapshot of everything.
@@ -88,7 +94,20 @@ impl Ctx {
     /// A 500 when the database cannot be reached.
     pub async fn begin_read(services: &Services, caller: Caller, now: Timestamp) -> Result<Self> {
         let tx = services.db.begin_read().await?;
-        Ok(Self { tx, caller, now, services: services.clone(), touched: Vec::new() })
+        Ok(Self::over(tx, services, caller, now))
+    }
+
+    fn over(tx: Tx, services: &Services, caller: Caller, now: Timestamp) -> Self {
+        Self {
+            tx,
+            caller,
+            now,
+            wall: now,
+            services: services.clone(),
+            touched: Vec::new(),
+            wanted: None,
+            told: false,
+        }
     }
 
     /// Makes the work last. Nothing after this can fail.
@@ -96,12 +115,16 @@ impl Ctx {
     /// # Errors
     /// A 500 when the database did not take it; then nothing of it happened.
     pub async fn commit(self) -> Result<()> {
-        let Self { tx, services, touched, .. } = self;
+        let Self { tx, services, touched, told, .. } = self;
         // Forgotten on both sides of the commit: before it, so that a reader of the old rows
         // cannot put them back; after it, so that one who did must read again.
         services.catalog.forget(&touched);
         let _after = Forget { catalog: services.catalog, touched };
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        if told {
+            services.webhooks.wake();
+        }
+        Ok(())
     }
 
     /// Makes the work so far last, and goes on in a new transaction: where something outside the
@@ -114,8 +137,45 @@ impl Ctx {
         let between = self.services.db.begin_read().await?;
         let so_far = std::mem::replace(&mut self.tx, between);
         so_far.commit().await?;
+        if std::mem::take(&mut self.told) {
+            self.services.webhooks.wake();
+        }
+        self.wanted = None;
         self.tx = self.services.db.begin().await?;
         Ok(())
+    }
+
+    /// When this work began, whatever time a test clock makes of [`Ctx::now`]: for what is sent,
+    /// tried again, or kept for so long.
+    #[must_use]
+    pub const fn wall(&self) -> Timestamp {
+        self.wall
+    }
+
+    /// What sends events.
+    #[must_use]
+    pub fn webhooks(&self) -> &crate::webhooks::Shared {
+        &self.services.webhooks
+    }
+
+    /// What the account's endpoints want, read once.
+    pub(crate) async fn wanted(&mut self) -> Result<Arc<Wanted>> {
+        if let Some(wanted) = &self.wanted {
+            return Ok(Arc::clone(wanted));
+        }
+        let wanted = Arc::new(Wanted::read(self).await?);
+        self.wanted = Some(Arc::clone(&wanted));
+        Ok(wanted)
+    }
+
+    /// Forgets what the endpoints want: they have changed.
+    pub(crate) fn forget_wanted(&mut self) {
+        self.wanted = None;
+    }
+
+    /// Notes that there is something to send once this is committed.
+    pub(crate) const fn tell(&mut self) {
+        self.told = true;
     }
 
     /// Whose data.

@@ -47,4 +47,5 @@ pub mod subscriptions;
 pub mod tax_rates;
 pub mod usage_audit;
 pub mod version;
+pub mod webhooks;
 pub mod wire;

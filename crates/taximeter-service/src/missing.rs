@@ -5,7 +5,7 @@ use taximeter_db::Arg;
 use taximeter_kernel::id::{
     Charge, Coupon, Customer, Event, Invoice, InvoicePayment, Kind, Meter, MeterEventBackfill,
     PaymentIntent, PaymentMethod, Price, Product, PromotionCode, Refund, SetupIntent, Subscription,
-    SubscriptionItem, TaxRate,
+    SubscriptionItem, TaxRate, WebhookEndpoint,
 };
 
 use crate::ctx::Ctx;
@@ -43,6 +43,9 @@ fn look(noun: &str) -> Option<&'static str> {
         Subscription::NOUN => in_other_mode!("subscriptions"),
         SubscriptionItem::NOUN => in_other_mode!("subscription_items"),
         TaxRate::NOUN => in_other_mode!("tax_rates"),
+        WebhookEndpoint::NOUN => {
+            concat!(in_other_mode!("webhook_endpoints"), " AND NOT deleted")
+        }
         _ => return None,
     })
 }

@@ -1,7 +1,8 @@
 //! What happened, written in the transaction in which it happened.
 //!
 //! Each row is one event as Stripe has it: the object as it was after the change, without what is
-//! shown only when expanded, and for an update the old values of what changed.
+//! shown only when expanded, and for an update the old values of what changed. With it goes a row
+//! for each endpoint that is to be told of it.
 
 use serde_json::{Map, Value};
 use taximeter_db::{Arg, Tx, args};
@@ -11,6 +12,8 @@ use taximeter_kernel::time::Timestamp;
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::expand::prune;
+use crate::version::{self, ApiVersion};
+use crate::webhooks;
 
 /// Writes the event `kind` (such as `customer.created`) about `object`.
 ///
@@ -56,7 +59,7 @@ async fn write(
     let object = serde_json::to_string(&shown(object)).map_err(Error::internal)?;
     let previous = previous.map(|value| value.to_string());
     let args = ctx.args([
-        Arg::from(id),
+        Arg::from(&id),
         Arg::from(kind),
         Arg::from(ctx.now),
         Arg::from(object_id),
@@ -64,16 +67,17 @@ async fn write(
         Arg::Text(previous),
         Arg::from(ctx.caller.request.as_str()),
         Arg::Text(ctx.caller.idempotency_key.clone()),
+        Arg::from(ctx.wall()),
     ]);
     ctx.tx
         .execute(
             "INSERT INTO events (account, livemode, id, type, created, object_id, \
-             object, previous_attributes, request, idempotency_key) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             object, previous_attributes, request, idempotency_key, written) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             args,
         )
         .await?;
-    Ok(())
+    webhooks::queue(ctx, &id, kind).await
 }
 
 /// An event that only v2 tells of, and that no request made happen.
@@ -105,10 +109,34 @@ pub async fn push_thin(tx: &mut Tx, scope: &Scope, event: Thin<'_>) -> Result<()
         event.object_id,
         event.data.to_string(),
     ];
-    let sql = "INSERT INTO events (account, livemode, id, type, created, object_id, object) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let sql = "INSERT INTO events (account, livemode, id, type, created, written, object_id, object) \
+               VALUES ($1, $2, $3, $4, $5, $5, $6, $7)";
     tx.execute(sql, args).await?;
     Ok(())
+}
+
+/// The old values of what changed, as they are to be read in another version of the API: the object
+/// as it was is put together again, shown in that version, and compared anew.
+pub(crate) fn previous_in(version: &ApiVersion, after: &Value, previous: &Value) -> Value {
+    let mut before = after.clone();
+    restore(&mut before, previous);
+    let mut after = after.clone();
+    version::render(&mut before, version);
+    version::render(&mut after, version);
+    Value::Object(previous_attributes(&before, &after))
+}
+
+/// Puts old values back in their places.
+fn restore(object: &mut Value, previous: &Value) {
+    let Value::Object(previous) = previous else { return };
+    for (name, old) in previous {
+        match old {
+            Value::Object(members) if object[name].is_object() && !members.is_empty() => {
+                restore(&mut object[name], old);
+            }
+            _ => object[name] = old.clone(),
+        }
+    }
 }
 
 /// The old values of what changed: members of changed maps one by one, changed arrays whole.

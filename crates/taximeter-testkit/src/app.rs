@@ -381,6 +381,7 @@ fn services(db: Db, usage: &Path, entropy: Entropy) -> Services {
         catalog: Arc::default(),
         intake: Arc::default(),
         in_flight: Arc::default(),
+        webhooks: Arc::default(),
         entropy,
     }
 }

@@ -89,6 +89,7 @@ answers! {
     taximeter_service::subscriptions::Item,
     taximeter_service::tax_rates::TaxRate,
     taximeter_service::usage_audit::Entry,
+    taximeter_service::webhooks::WebhookEndpoint,
 }
 
 /// Declares the endpoints of one resource:

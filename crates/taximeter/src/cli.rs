@@ -99,6 +99,9 @@ pub(crate) struct ServeFlags {
     #[command(flatten)]
     pub(crate) usage: UsageFlags,
 
+    #[command(flatten)]
+    pub(crate) webhooks: WebhookFlags,
+
     /// Test-mode key to accept: sk_test_ and at least 8 letters, digits or _
     ///
     /// For development and tests that want to know the key beforehand. Without it the first start
@@ -154,6 +157,59 @@ pub(crate) struct UsageFlags {
     pub(crate) series_max: Option<String>,
 }
 
+/// How webhooks are sent.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct WebhookFlags {
+    /// What webhooks may call beside the internet: nothing, this machine in test mode, or this
+    /// machine and private networks in both modes
+    ///
+    /// Addresses of links, such as those where clouds keep credentials, are never called.
+    /// [env: TAXIMETER_WEBHOOKS_ALLOW] [default: loopback] [possible values: public, loopback, private]
+    #[arg(long, value_name = "REACH", help_heading = "Webhooks")]
+    pub(crate) webhooks_allow: Option<String>,
+
+    /// Most deliveries under way at once, up to 1000
+    ///
+    /// Those to endpoints that let us wait do not count. [env: TAXIMETER_WEBHOOKS_AT_ONCE] [default: 16]
+    #[arg(long, value_name = "N", help_heading = "Webhooks")]
+    pub(crate) webhooks_at_once: Option<String>,
+
+    /// How long an endpoint may take to answer, from 1s to 60s
+    ///
+    /// [env: TAXIMETER_WEBHOOKS_TIMEOUT] [default: 30s]
+    #[arg(long, value_name = "TIME", help_heading = "Webhooks")]
+    pub(crate) webhooks_timeout: Option<String>,
+
+    /// How often a delivery is tried in test mode, 1 to 9
+    ///
+    /// In live mode it is tried 9 times in three days. [env: TAXIMETER_WEBHOOKS_TEST_TRIES] [default: 9]
+    #[arg(long, value_name = "N", help_heading = "Webhooks")]
+    pub(crate) webhooks_test_tries: Option<String>,
+}
+
+impl WebhookFlags {
+    fn or(self, others: Self) -> Self {
+        Self {
+            webhooks_allow: self.webhooks_allow.or(others.webhooks_allow),
+            webhooks_at_once: self.webhooks_at_once.or(others.webhooks_at_once),
+            webhooks_timeout: self.webhooks_timeout.or(others.webhooks_timeout),
+            webhooks_test_tries: self.webhooks_test_tries.or(others.webhooks_test_tries),
+        }
+    }
+
+    /// The name of one that was given.
+    fn any(&self) -> Option<&'static str> {
+        [
+            ("--webhooks-allow", self.webhooks_allow.is_some()),
+            ("--webhooks-at-once", self.webhooks_at_once.is_some()),
+            ("--webhooks-timeout", self.webhooks_timeout.is_some()),
+            ("--webhooks-test-tries", self.webhooks_test_tries.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(name, given)| given.then_some(name))
+    }
+}
+
 impl ServeFlags {
     /// These, and `others` where these say nothing.
     pub(crate) fn or(self, others: Self) -> Self {
@@ -167,6 +223,7 @@ impl ServeFlags {
                 usage_retention: self.usage.usage_retention.or(others.usage.usage_retention),
                 series_max: self.usage.series_max.or(others.usage.series_max),
             },
+            webhooks: self.webhooks.or(others.webhooks),
             secret_key: self.secret_key.or(others.secret_key),
             tls_cert: self.tls_cert.or(others.tls_cert),
             tls_key: self.tls_key.or(others.tls_key),
@@ -193,6 +250,7 @@ impl ServeFlags {
         ]
         .into_iter()
         .find_map(|(name, given)| given.then_some(name))
+        .or_else(|| self.webhooks.any())
     }
 }
 

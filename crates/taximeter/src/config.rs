@@ -1,6 +1,7 @@
 //! What the process was told, on the command line or in its environment, as values.
 
 pub(crate) mod usage;
+mod webhooks;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -41,6 +42,8 @@ pub(crate) struct Serve {
     pub(crate) limits: Limits,
     /// The usage engine.
     pub(crate) usage: usage::Usage,
+    /// How webhooks are sent.
+    pub(crate) webhooks: taximeter_service::webhooks::Settings,
     /// A test-mode key to accept.
     pub(crate) secret_key: Option<Secret>,
     /// The files to serve HTTPS with.
@@ -143,6 +146,7 @@ pub(crate) fn serve(flags: &ServeFlags, environment: &Environment) -> Result<Ser
         meter_events_listen: meter_events_listen.map(address).transpose()?,
         limits: limits(flags, environment)?,
         usage: usage::of_server(flags, environment)?,
+        webhooks: webhooks::settings(&flags.webhooks, environment)?,
         secret_key: secret_key.as_ref().map(test_key).transpose()?,
         tls: tls(flags, environment)?,
         log: log(flags, environment, LOG_DEFAULT)?,

@@ -15,6 +15,7 @@ mod serve;
 mod store;
 mod terminal;
 mod tls;
+mod webhooks;
 
 use std::process::ExitCode;
 

@@ -14,9 +14,11 @@ use rustls::ServerConfig;
 use taximeter_db::Db;
 use taximeter_service::api_keys::Authenticator;
 use taximeter_service::ctx::{Entropy, Services};
+use taximeter_service::events;
 use taximeter_service::meter_errors::reports::report_due;
 use taximeter_service::meter_event_backfills::finish_begun;
-use taximeter_service::meter_events::{Intake, Limits};
+use taximeter_service::meter_events::Intake;
+use taximeter_service::webhooks::{self, Shared};
 use taximeter_usage::Engine;
 use taximeter_web::{App, Lane, WAIT_MAX};
 use tokio::task::{JoinError, JoinSet};
@@ -28,6 +30,7 @@ use crate::first_start::{self, Keys};
 use crate::lane::LaneAcceptor;
 use crate::process::{self, Signals};
 use crate::retention::Retention;
+use crate::webhooks::Webhooks;
 use crate::{data_dir, store, terminal, tls};
 
 /// How long requests that are being answered have when the server stops.
@@ -37,6 +40,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often it is looked for events that could not be counted, to report them.
 const REPORT_EVERY: Duration = Duration::from_secs(2);
+/// How many transactions delete what is past its time before others have their turn again.
+const SWEEPS_MAX: usize = 20;
 
 /// Serves until a signal asks it to stop.
 ///
@@ -65,8 +70,9 @@ pub(crate) async fn run(at: &Store, settings: Serve) -> Result<ExitCode, Failure
     let caught = Signals::catch();
     let signals =
         caught.map_err(|error| Failure::new("signals cannot be caught").because(&error))?;
-    let services = services(&db, &usage, entropy, settings.limits);
+    let services = services(&db, &usage, entropy, &settings);
     let reporting = tokio::spawn(report(services.clone()));
+    let webhooks = Webhooks::start(services.clone());
     let retention = settings.usage.retention_s;
     let retention = retention.map(|s| Retention::start(usage.clone(), s, process::now));
     let app = App::new(services, Authenticator::new(db.clone()), Arc::new(process::now));
@@ -74,6 +80,7 @@ pub(crate) async fn run(at: &Store, settings: Serve) -> Result<ExitCode, Failure
     greet(at, &address, &keys, started);
     let served = server.until_stopped(signals).await;
     reporting.abort();
+    webhooks.stop().await;
     if let Some(retention) = retention {
         retention.stop().await;
     }
@@ -87,13 +94,15 @@ pub(crate) async fn run(at: &Store, settings: Serve) -> Result<ExitCode, Failure
     served.map(|()| ExitCode::SUCCESS)
 }
 
-fn services(db: &Db, usage: &Engine, entropy: Entropy, limits: Limits) -> Services {
+fn services(db: &Db, usage: &Engine, entropy: Entropy, settings: &Serve) -> Services {
+    let limits = settings.limits;
     Services {
         db: db.clone(),
         usage: usage.clone(),
         catalog: Arc::default(),
         intake: Arc::new(Intake { limits, ..Intake::default() }),
         in_flight: Arc::default(),
+        webhooks: Arc::new(Shared::new(settings.webhooks)),
         entropy,
     }
 }
@@ -109,7 +118,21 @@ async fn report(services: Services) {
         if let Err(error) = finish_begun(&services, process::now()).await {
             tracing::warn!(%error, "corrections that were cut short are late");
         }
+        if let Err(error) = sweep(&services).await {
+            tracing::warn!(%error, "events past their time are still kept");
+        }
     }
+}
+
+/// Deletes some of what is past its time, so that nothing else waits long for the database.
+async fn sweep(services: &Services) -> taximeter_service::error::Result<()> {
+    for _ in 0..SWEEPS_MAX {
+        let left = webhooks::sweep(services).await?;
+        if left + events::sweep(services, process::now()).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn greet(at: &Store, address: &Address, keys: &Keys, started: Instant) {

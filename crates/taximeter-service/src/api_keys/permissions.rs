@@ -19,6 +19,7 @@ pub const RESOURCES: &[&str] = &[
     "promotion_code",
     "subscription",
     "tax_rate",
+    "webhook",
 ];
 
 /// How far a permission goes. Writing includes reading.

@@ -1,11 +1,13 @@
 //! Events: what happened, to be read again. They are written by the [`crate::outbox`].
 
 mod sql;
+mod sweep;
 mod thin;
 mod wire;
 
 use serde_json::Value;
-use taximeter_db::{Arg, Cells, DbError, Row};
+pub use sweep::sweep;
+use taximeter_db::{Arg, Cells, DbError, Row, Tx};
 use taximeter_kernel::id::{Event as EventKind, Id, Kind as _};
 use taximeter_kernel::time::{DAY_S, Timestamp};
 pub use thin::{ListThin, list_thin, retrieve_thin, thin_id};
@@ -30,6 +32,8 @@ crate::params! {
         pub r#type: Option<Text<100>>,
         /// Only events of one of these types.
         pub types: Option<Vec<Text<100>>>,
+        /// Only events of which all endpoints have been told, or of which one has not.
+        pub delivery_success: Option<bool>,
     }
 }
 
@@ -55,6 +59,8 @@ pub struct Event {
     pub request: Option<String>,
     /// The idempotency key of that request.
     pub idempotency_key: Option<String>,
+    /// How many endpoints are to be told of it and have not taken it.
+    pub pending_webhooks: i64,
 }
 
 impl Row for Event {
@@ -70,8 +76,24 @@ impl Row for Event {
             previous_attributes: stored::read_optional(cells, "previous_attributes")?,
             request: cells.get("request")?,
             idempotency_key: cells.get("idempotency_key")?,
+            pending_webhooks: cells.get("pending_webhooks")?,
         })
     }
+}
+
+impl Event {
+    /// Its number, by which deliveries name it.
+    pub(crate) const fn seq(&self) -> i64 {
+        self.seq
+    }
+}
+
+/// The event of a delivery, unless it is gone.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub(crate) async fn of_delivery(tx: &mut Tx, seq: i64) -> Result<Option<Event>> {
+    sql::of_delivery(tx, seq).await
 }
 
 /// Reads an event whose id is in the path.
@@ -105,11 +127,13 @@ pub async fn list(ctx: &mut Ctx, input: List) -> Result<Page> {
         },
     };
     let filters = [
-        Arg::from(input.created.min.max(Some(oldest(ctx)))),
+        Arg::from(input.created.min),
         Arg::from(input.created.max),
         Arg::from(exact),
         Arg::from(prefix.as_deref().map(sql::like_prefix)),
         Arg::from(types),
+        Arg::from(oldest(ctx)),
+        Arg::from(input.delivery_success),
     ];
     let slice: crate::page::Slice<Event> =
         ctx.page(&page, EventKind::NOUN, (sql::SEQ, sql::LIST), filters).await?;
@@ -120,9 +144,9 @@ pub async fn list(ctx: &mut Ctx, input: List) -> Result<Page> {
     })
 }
 
-/// The first second that can still be read.
+/// The first second that can still be read, whatever time test clocks show.
 fn oldest(ctx: &Ctx) -> i64 {
-    ctx.now.0.saturating_sub(KEPT_S)
+    ctx.wall().0.saturating_sub(KEPT_S)
 }
 
 /// The types as one text, each between commas, as the statement compares them.

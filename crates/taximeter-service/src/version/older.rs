@@ -54,6 +54,8 @@ pub(crate) fn is_expandable(object: &str, property: &str, version: &ApiVersion) 
 fn visit(value: &mut Value, change: &dyn Fn(&str, &mut Map<String, Value>)) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| visit(item, change)),
+        // An event tells of its object as it was told when it happened, whoever reads it.
+        Value::Object(members) if members.get("object").is_some_and(|it| it == "event") => {}
         Value::Object(members) => {
             members.values_mut().for_each(|member| visit(member, change));
             if let Some(object) = members.get("object").and_then(Value::as_str) {

@@ -157,6 +157,22 @@ const OUR_OBJECTS: &[(&str, &[&str])] = &[
             "request",
         ],
     ),
+    (
+        "webhook_delivery",
+        &[
+            "attempts",
+            "created",
+            "event",
+            "event_type",
+            "id",
+            "livemode",
+            "next_attempt_at",
+            "object",
+            "status",
+            "under_way",
+            "webhook_endpoint",
+        ],
+    ),
 ];
 
 /// Error codes that Stripe answers with and the SDKs' list lacks: (code, where it is documented).

@@ -80,3 +80,5 @@ mod support;
 mod tax_rates;
 #[cfg(test)]
 mod versions;
+#[cfg(test)]
+mod webhooks;

@@ -18,6 +18,7 @@ mod subscription_items;
 mod subscriptions;
 mod tax_rates;
 mod usage_audit;
+mod webhook_endpoints;
 
 use crate::endpoint::Endpoint;
 
@@ -41,6 +42,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         subscriptions::endpoints(),
         tax_rates::endpoints(),
         usage_audit::endpoints(),
+        webhook_endpoints::endpoints(),
     ]
     .concat()
 }
