@@ -180,6 +180,55 @@ impl Recurrence {
     }
 }
 
+/// A day of the month and a time of day, in UTC. What is left out is taken from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayAndTime {
+    /// From 1 to 12; every month, if left out.
+    pub month: Option<i64>,
+    /// From 1 to 31; the last day of a month that is shorter.
+    pub day: i64,
+    /// From 0 to 23.
+    pub hour: Option<i64>,
+    /// From 0 to 59.
+    pub minute: Option<i64>,
+    /// From 0 to 59.
+    pub second: Option<i64>,
+}
+
+/// The first instant after `now` on the day and at the time of `wanted`; parts of the time that are
+/// left out are those of `now`. On January 30 at noon, day 31 is January 31 at noon; on January 31
+/// after noon, day 31 at hour 12 is February 28.
+///
+/// # Errors
+/// [`CalendarError`] when that lies outside the calendar, or a part is not one.
+pub fn next_on(now: Timestamp, wanted: DayAndTime) -> Result<Timestamp, CalendarError> {
+    let today = civil(now)?;
+    let part = |given: Option<i64>, own: i8| match given {
+        Some(part) => i8::try_from(part).map_err(|_| CalendarError),
+        None => Ok(own),
+    };
+    let (hour, minute) = (part(wanted.hour, today.hour())?, part(wanted.minute, today.minute())?);
+    let second = part(wanted.second, today.second())?;
+    let day = i8::try_from(wanted.day).map_err(|_| CalendarError)?;
+    let mut first = today.date().first_of_month();
+    // One month after another; a given one comes within a year.
+    for _ in 0..=12 {
+        if wanted.month.is_none_or(|month| month == i64::from(first.month())) {
+            let last = first.last_of_month().day();
+            let date = first.with().day(day.min(last)).build().map_err(|_| CalendarError)?;
+            let time =
+                jiff::civil::Time::new(hour, minute, second, 0).map_err(|_| CalendarError)?;
+            let at = Offset::UTC.to_timestamp(date.to_datetime(time)).map_err(|_| CalendarError)?;
+            if at.as_second() > now.0 {
+                return Ok(Timestamp(at.as_second()));
+            }
+        }
+        let month = Span::new().try_months(1).map_err(|_| CalendarError)?;
+        first = first.checked_add(month).map_err(|_| CalendarError)?;
+    }
+    Err(CalendarError)
+}
+
 /// Whether prices recurring so may share one subscription.
 ///
 /// Under [`Mixed::Multiples`], a week is 7 days and a year 12 months. Days and months have no common

@@ -95,6 +95,8 @@ kinds! {
     SubscriptionItem "si" "subscription_item" 14;
     /// So many per cent of tax.
     TaxRate "txr" "tax rate" 24;
+    /// Time that can be moved.
+    TestClock "clock" "test clock" 24;
     /// The total of a meter for a customer over a span of time.
     MeterEventSummary "mtrusg" "meter event summary" 24;
     /// A record of who corrected usage.

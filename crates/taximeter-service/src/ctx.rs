@@ -34,6 +34,8 @@ pub struct Services {
     pub webhooks: Arc<crate::webhooks::Shared>,
     /// Randomness for ids and secrets.
     pub entropy: Entropy,
+    /// Rung when work is put down that is due at once.
+    pub work: Arc<tokio::sync::Notify>,
 }
 
 impl fmt::Debug for Services {
@@ -55,6 +57,17 @@ pub struct Caller {
     pub request: Id<Request>,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
+    /// Whether it is time that asks: then `key` opens nothing, and no event names the request.
+    pub by_time: bool,
+}
+
+impl Caller {
+    /// Nobody: work that time brings for an account. `request` names it in the log.
+    #[must_use]
+    pub fn time(scope: Scope, request: Id<Request>) -> Self {
+        let (key, version) = (Id::generate([0; 32]), ApiVersion::newest());
+        Self { scope, key, version, request, idempotency_key: None, by_time: true }
+    }
 }
 
 /// One request's work. Dropping it without [`Ctx::commit`] undoes everything.
@@ -70,6 +83,8 @@ pub struct Ctx {
     touched: Vec<(Scope, Touched)>,
     wanted: Option<Arc<Wanted>>,
     told: bool,
+    /// Whether work was put down that is due already.
+    work_is_due: bool,
 }
 
 impl fmt::Debug for Ctx {
@@ -97,6 +112,17 @@ impl Ctx {
         Ok(Self::over(tx, services, caller, now))
     }
 
+    /// Goes on in a transaction that has begun: work that time brings is claimed before it is known
+    /// whose it is.
+    pub(crate) fn in_transaction(
+        tx: Tx,
+        services: &Services,
+        caller: Caller,
+        now: Timestamp,
+    ) -> Self {
+        Self::over(tx, services, caller, now)
+    }
+
     fn over(tx: Tx, services: &Services, caller: Caller, now: Timestamp) -> Self {
         Self {
             tx,
@@ -107,6 +133,7 @@ impl Ctx {
             touched: Vec::new(),
             wanted: None,
             told: false,
+            work_is_due: false,
         }
     }
 
@@ -115,7 +142,7 @@ impl Ctx {
     /// # Errors
     /// A 500 when the database did not take it; then nothing of it happened.
     pub async fn commit(self) -> Result<()> {
-        let Self { tx, services, touched, told, .. } = self;
+        let Self { tx, services, touched, told, work_is_due, .. } = self;
         // Forgotten on both sides of the commit: before it, so that a reader of the old rows
         // cannot put them back; after it, so that one who did must read again.
         services.catalog.forget(&touched);
@@ -123,6 +150,9 @@ impl Ctx {
         tx.commit().await?;
         if told {
             services.webhooks.wake();
+        }
+        if work_is_due {
+            services.work.notify_one();
         }
         Ok(())
     }
@@ -200,6 +230,11 @@ impl Ctx {
     #[must_use]
     pub fn entropy(&self) -> [u8; 32] {
         (self.services.entropy)()
+    }
+
+    /// Notes that work was put down which is due, so that it is looked for once this lasts.
+    pub(crate) const fn ring(&mut self) {
+        self.work_is_due = true;
     }
 
     /// Notes that something the data plane keeps in memory changes with this work.

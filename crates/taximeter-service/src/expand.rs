@@ -15,6 +15,7 @@ use crate::params::{Decode as _, Node, Path};
 use crate::version::{self, ApiVersion};
 use crate::{
     coupons, customers, discounts, invoices, prices, products, promotion_codes, subscriptions,
+    test_clocks,
 };
 
 /// The deepest path, in segments (Stripe's bound).
@@ -43,6 +44,7 @@ enum Target {
     Product,
     PromotionCode,
     Subscription,
+    TestClock,
 }
 
 /// What can be expanded: the object, and the property's path within it.
@@ -74,7 +76,9 @@ fn rule(object: &str, path: &str) -> Option<How> {
             How::Id(Target::Coupon)
         }
         ("discount", "promotion_code") => How::Id(Target::PromotionCode),
-        ("subscription", "latest_invoice") => How::Id(Target::Invoice),
+        ("subscription", "latest_invoice")
+        | ("invoice", "latest_revision" | "from_invoice.invoice") => How::Id(Target::Invoice),
+        ("customer" | "subscription" | "invoice", "test_clock") => How::Id(Target::TestClock),
         ("invoice", "parent.subscription_details.subscription") | ("line_item", "subscription") => {
             How::Id(Target::Subscription)
         }
@@ -400,6 +404,7 @@ async fn load(ctx: &mut Ctx, target: Target, id: &str) -> Result<Value> {
         Target::Price => Ok(prices::retrieve(ctx, id).await?.wire()),
         Target::Product => Ok(products::retrieve_any(ctx, id).await?.wire()),
         Target::Subscription => Ok(subscriptions::retrieve(ctx, id).await?.wire()),
+        Target::TestClock => Ok(test_clocks::retrieve(ctx, id).await?.wire()),
     }
 }
 

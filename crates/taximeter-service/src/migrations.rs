@@ -19,6 +19,7 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0008_meter_errors.sql"),
     },
     Migration { name: "0009_corrections", sql: include_str!("../migrations/0009_corrections.sql") },
+    Migration { name: "0010_billing", sql: include_str!("../migrations/0010_billing.sql") },
     Migration { name: "0011_payments", sql: include_str!("../migrations/0011_payments.sql") },
     Migration { name: "0012_discounts", sql: include_str!("../migrations/0012_discounts.sql") },
     Migration { name: "0013_webhooks", sql: include_str!("../migrations/0013_webhooks.sql") },

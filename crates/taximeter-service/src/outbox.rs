@@ -65,7 +65,7 @@ async fn write(
         Arg::from(object_id),
         Arg::from(object),
         Arg::Text(previous),
-        Arg::from(ctx.caller.request.as_str()),
+        Arg::Text((!ctx.caller.by_time).then(|| ctx.caller.request.as_str().to_owned())),
         Arg::Text(ctx.caller.idempotency_key.clone()),
         Arg::from(ctx.wall()),
     ]);

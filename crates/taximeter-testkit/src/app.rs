@@ -15,7 +15,7 @@ use taximeter_kernel::id::{Account, Id, Mode, Scope};
 use taximeter_kernel::time::Timestamp;
 use taximeter_service::api_keys::{self, Authenticator, KeyKind, New, Permissions};
 use taximeter_service::ctx::{Entropy, Services};
-use taximeter_service::{accounts, migrations};
+use taximeter_service::{accounts, jobs, migrations};
 use taximeter_usage::{Engine, Options};
 use taximeter_web::{App, Lane, router};
 use tempfile::TempDir;
@@ -203,6 +203,26 @@ impl TestApp {
         self.now.fetch_add(seconds, Ordering::SeqCst);
     }
 
+    /// Does all that is due, as the server's workers would.
+    ///
+    /// # Panics
+    /// When the database cannot be used, or something that is due fails.
+    pub async fn work(&self) {
+        loop {
+            let pass = jobs::run_due(&self.services, self.now()).await.expect("a pass");
+            assert_eq!(pass.failed, 0, "work that is due failed");
+            if !pass.found_any() {
+                return;
+            }
+        }
+    }
+
+    /// Moves the time on, and does all that is due by then.
+    pub async fn live_s(&self, seconds: i64) {
+        self.advance_s(seconds);
+        self.work().await;
+    }
+
     /// Sends a request as it is, and holds what the API answers against Stripe's types.
     ///
     /// # Panics
@@ -383,6 +403,7 @@ fn services(db: Db, usage: &Path, entropy: Entropy) -> Services {
         in_flight: Arc::default(),
         webhooks: Arc::default(),
         entropy,
+        work: Arc::default(),
     }
 }
 

@@ -50,6 +50,7 @@ async fn take(app: &App, request: Request) -> Result<Response> {
         version,
         request: request_id(app, &parts.extensions),
         idempotency_key: idempotency_key.map(str::to_owned),
+        by_time: false,
     };
     let body = read_body_within(body, EVENTS_BODY_BYTES_MAX).await?;
     let json = is_json(head.content_type)?;

@@ -95,7 +95,7 @@ impl Admitted {
         let request = parts.extensions.get::<Id<RequestKind>>().cloned();
         let request = request.unwrap_or_else(|| Id::generate((app.services.entropy)()));
         let (scope, key) = (key.scope.clone(), key.key.clone());
-        let caller = Caller { scope, key, version, request, idempotency_key };
+        let caller = Caller { scope, key, version, request, idempotency_key, by_time: false };
         Ok(Self { caller, now, params, fingerprint, ids, method: parts.method })
     }
 }

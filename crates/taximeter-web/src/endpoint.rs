@@ -88,6 +88,7 @@ answers! {
     taximeter_service::subscriptions::Subscription,
     taximeter_service::subscriptions::Item,
     taximeter_service::tax_rates::TaxRate,
+    taximeter_service::test_clocks::TestClock,
     taximeter_service::usage_audit::Entry,
     taximeter_service::webhooks::WebhookEndpoint,
 }

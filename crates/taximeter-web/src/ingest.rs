@@ -91,6 +91,7 @@ async fn record_read<'a>(
         version: asker.version,
         request: id.clone(),
         idempotency_key: asker.idempotency_key.map(str::to_owned),
+        by_time: false,
     };
     meter_events::record(&app.services, &caller, now, request, input).await
 }

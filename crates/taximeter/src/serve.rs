@@ -104,6 +104,7 @@ fn services(db: &Db, usage: &Engine, entropy: Entropy, settings: &Serve) -> Serv
         in_flight: Arc::default(),
         webhooks: Arc::new(Shared::new(settings.webhooks)),
         entropy,
+        work: Arc::default(),
     }
 }
 

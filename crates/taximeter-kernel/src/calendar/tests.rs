@@ -199,3 +199,30 @@ proptest! {
         prop_assert_eq!(every("1 year").boundary(anchor, k), by_months);
     }
 }
+
+#[test]
+fn the_next_day_and_time_is_the_first_one_after_now() {
+    let at = |text: &str| Timestamp::from_rfc3339(text).unwrap();
+    let day = |day| DayAndTime { month: None, day, hour: None, minute: None, second: None };
+    let noon = |day| DayAndTime { hour: Some(12), minute: Some(0), second: Some(0), ..day };
+    for (now, wanted, next) in [
+        ("2026-01-30T11:07:05Z", day(31), "2026-01-31T11:07:05Z"),
+        // Now itself is not after now.
+        ("2026-01-31T11:07:05Z", day(31), "2026-02-28T11:07:05Z"),
+        ("2026-01-31T11:07:05Z", noon(day(31)), "2026-01-31T12:00:00Z"),
+        ("2026-01-31T13:07:05Z", noon(day(31)), "2026-02-28T12:00:00Z"),
+        ("2027-12-15T13:00:00Z", day(1), "2028-01-01T13:00:00Z"),
+        (
+            "2027-03-01T00:00:00Z",
+            DayAndTime { month: Some(2), ..noon(day(30)) },
+            "2028-02-29T12:00:00Z",
+        ),
+    ] {
+        assert_eq!(next_on(at(now), wanted), Ok(at(next)), "{now} {wanted:?}");
+    }
+    assert_eq!(next_on(at("2026-01-31T13:07:05Z"), day(300)), Err(CalendarError));
+    assert_eq!(
+        next_on(at("2026-01-31T13:07:05Z"), DayAndTime { month: Some(13), ..day(3) }),
+        Err(CalendarError)
+    );
+}

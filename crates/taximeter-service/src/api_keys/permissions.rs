@@ -11,6 +11,7 @@ pub const RESOURCES: &[&str] = &[
     "billing_meter_event",
     "billing_meter_event_adjustment",
     "coupon",
+    "billing_settings",
     "customer",
     "event",
     "invoice",
@@ -19,6 +20,7 @@ pub const RESOURCES: &[&str] = &[
     "promotion_code",
     "subscription",
     "tax_rate",
+    "test_clock",
     "webhook",
 ];
 

@@ -119,6 +119,8 @@ crate::params! {
         pub shipping: Clear<ShippingInput>,
         /// How it is taxed.
         pub tax_exempt: Clear<TaxExempt>,
+        /// The test clock that tells its time.
+        pub test_clock: Option<Text<255>>,
     }
 }
 
@@ -169,6 +171,8 @@ crate::params! {
         pub created: Range,
         /// Only customers with exactly this email.
         pub email: Option<Text<512>>,
+        /// Only customers whose time this test clock tells; without it, only those who have none.
+        pub test_clock: Option<Text<255>>,
     }
 }
 

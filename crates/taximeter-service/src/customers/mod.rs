@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 pub use input::{AddressInput, Create, Delete, List, Update};
 use serde_json::Value;
 use taximeter_db::{Arg, Cells, DbError, Row};
-use taximeter_kernel::id::{Customer as CustomerKind, Discount as DiscountKind, Id, Kind as _};
+use taximeter_kernel::id::{
+    Customer as CustomerKind, Discount as DiscountKind, Id, Kind as _, TestClock,
+};
 use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::Timestamp;
 pub use wire::{Address, CustomField, InvoiceSettings, RenderingOptions, Shipping};
@@ -21,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::page::{List as Page, Slice};
 use crate::params::{Clear, Text};
 use crate::search::{self, Field, FieldKind, FieldValue, Search, Searchable};
-use crate::{outbox, stored, subscriptions};
+use crate::{outbox, stored, subscriptions, test_clocks};
 
 crate::choice! {
     /// How a customer is taxed.
@@ -86,6 +88,8 @@ pub struct Customer {
     pub metadata: BTreeMap<String, String>,
     /// When it was made.
     pub created: Timestamp,
+    /// The test clock that its time is told by.
+    pub test_clock: Option<Id<TestClock>>,
 }
 
 impl Row for Customer {
@@ -115,6 +119,7 @@ impl Row for Customer {
             tax_exempt: word(cells, "tax_exempt")?,
             metadata: stored::read(cells, "metadata")?,
             created: cells.get("created")?,
+            test_clock: cells.get("test_clock")?,
         })
     }
 }
@@ -152,6 +157,10 @@ pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<Customer> {
     input.check(&ctx.caller.version)?;
     let random = ctx.entropy();
     let (coupon, promotion_code) = (input.coupon.take(), input.promotion_code.take());
+    let test_clock = match &input.test_clock {
+        Some(id) => Some(test_clocks::joined(ctx, id).await?),
+        None => None,
+    };
     let mut customer = Customer {
         seq: 0,
         id: ctx.new_id(),
@@ -185,6 +194,7 @@ pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<Customer> {
         tax_exempt: input.tax_exempt.or_none().unwrap_or(TaxExempt::None),
         metadata: input.metadata.0,
         created: ctx.now,
+        test_clock,
     };
     sql::insert(ctx, &customer).await?;
     ctx.touch(Touched::Customer(customer.id.clone()));
@@ -234,6 +244,15 @@ pub async fn named(ctx: &mut Ctx, id: &str, param: &str) -> Result<Customer> {
 pub async fn locked(ctx: &mut Ctx, id: &str, param: &str) -> Result<Customer> {
     sql::lock(ctx, id).await?;
     named(ctx, id, param).await
+}
+
+/// As [`locked`], of a customer that is known to have been there: it may be deleted since.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub async fn locked_any(ctx: &mut Ctx, id: &str) -> Result<Customer> {
+    sql::lock(ctx, id).await?;
+    retrieve_any(ctx, id).await
 }
 
 /// Whether an event may name this customer.
@@ -332,6 +351,7 @@ pub async fn list(ctx: &mut Ctx, input: List) -> Result<Page> {
         Arg::Text(input.email.clone().map(Into::into)),
         Arg::Int(input.created.min),
         Arg::Int(input.created.max),
+        Arg::from(input.test_clock.as_deref()),
     ];
     let page = input.page()?;
     let mut slice: Slice<Customer> =

@@ -17,10 +17,14 @@ pub(super) const LIST: ListSql = list_sql!(
     "SELECT * FROM customers WHERE account = $1 AND livemode = $2 AND NOT deleted",
     " AND ($6 IS NULL OR email = $6)",
     " AND ($7 IS NULL OR created >= $7) AND ($8 IS NULL OR created <= $8)",
+    // What is told by a test clock is not in the list of all.
+    " AND (($9 IS NULL AND test_clock IS NULL) OR test_clock = $9)",
 );
 
-pub(super) const ALL: ListSql =
-    list_sql!("SELECT * FROM customers WHERE account = $1 AND livemode = $2 AND NOT deleted");
+pub(super) const ALL: ListSql = list_sql!(
+    "SELECT * FROM customers WHERE account = $1 AND livemode = $2 AND NOT deleted",
+    " AND test_clock IS NULL",
+);
 
 pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Customer>> {
     let args = ctx.args([Arg::from(id)]);
@@ -49,7 +53,7 @@ pub(super) async fn lock(ctx: &mut Ctx, id: &str) -> Result<()> {
 }
 
 /// The columns that can change, in the order of both statements below.
-fn columns(customer: &Customer) -> Result<[Arg; 20]> {
+fn columns(customer: &Customer) -> Result<[Arg; 21]> {
     Ok([
         Arg::from(customer.deleted),
         Arg::Text(customer.name.clone()),
@@ -71,6 +75,7 @@ fn columns(customer: &Customer) -> Result<[Arg; 20]> {
         stored::write(&customer.metadata)?,
         Arg::from(customer.created),
         Arg::from(customer.discount.as_ref().map(|discount| &discount.id)),
+        Arg::from(customer.test_clock.as_ref()),
     ])
 }
 
@@ -80,9 +85,9 @@ pub(super) async fn insert(ctx: &mut Ctx, customer: &Customer) -> Result<()> {
     let sql = "INSERT INTO customers (account, livemode, id, deleted, name, email, phone, \
                description, business_name, individual_name, address, shipping, balance, currency, \
                delinquent, invoice_prefix, next_invoice_sequence, invoice_settings, \
-               preferred_locales, tax_exempt, metadata, created, discount) \
+               preferred_locales, tax_exempt, metadata, created, discount, test_clock) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-               $17, $18, $19, $20, $21, $22, $23)";
+               $17, $18, $19, $20, $21, $22, $23, $24)";
     ctx.tx.execute(sql, args).await.map_err(prefix_taken)?;
     Ok(())
 }
@@ -95,7 +100,7 @@ pub(super) async fn update(ctx: &mut Ctx, customer: &Customer) -> Result<()> {
                shipping = $12, balance = $13, currency = $14, delinquent = $15, \
                invoice_prefix = $16, next_invoice_sequence = $17, invoice_settings = $18, \
                preferred_locales = $19, tax_exempt = $20, metadata = $21, created = $22, \
-               discount = $23 \
+               discount = $23, test_clock = $24 \
                WHERE account = $1 AND livemode = $2 AND id = $3";
     ctx.tx.execute(sql, args).await.map_err(prefix_taken)?;
     Ok(())

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use taximeter_kernel::id::Id;
+
 use super::Customer;
 use crate::discounts::Discount;
 use crate::params::Choice as _;
@@ -112,7 +114,7 @@ impl Customer {
             "tax": null,
             "tax_exempt": self.tax_exempt.as_str(),
             "tax_ids": empty_list("tax_ids"),
-            "test_clock": null,
+            "test_clock": self.test_clock.as_ref().map(Id::as_str),
         });
         without_nulls(customer, &["business_name", "individual_name", "tax"])
     }

@@ -1,20 +1,26 @@
 //! Drawing up invoices: usage and quantities become lines, lines become a bill.
 
+use sha2::{Digest as _, Sha256};
 use taximeter_kernel::decimal::Decimal;
-use taximeter_kernel::describe::{LineContext, describe};
-use taximeter_kernel::id::{Id, Invoice as InvoiceKind};
-use taximeter_kernel::invoice::settle;
+use taximeter_kernel::describe::{self, LineContext, describe};
+use taximeter_kernel::id::{
+    Customer as CustomerKind, Id, Invoice as InvoiceKind, Subscription as SubscriptionKind,
+    SubscriptionItem,
+};
+use taximeter_kernel::money::Currency;
 use taximeter_kernel::price::{Scheme, UsageType};
 use taximeter_kernel::rate::{Part, RatedLine, billable_quantity, rate};
 use taximeter_kernel::time::{Period, Timestamp};
 use taximeter_usage::{Series, UsageQuery};
 
-use super::issue::due_date;
+use super::details::{Details, LineDetails};
+use super::finalize::due_date;
 use super::{BillingReason, CustomerSnapshot, Invoice, Line, Status, too_large};
 use crate::ctx::Ctx;
 use crate::customers::Customer;
 use crate::error::{Error, Result};
 use crate::meters;
+use crate::prices::Price;
 use crate::products::{self, Product};
 use crate::subscriptions::{BillingModeType, Item, Subscription};
 
@@ -56,29 +62,32 @@ pub async fn first_lines(ctx: &mut Ctx, sub: &Subscription) -> Result<Vec<Line>>
     Ok(lines)
 }
 
-/// The quantity that an item is billed for: its own when licensed, the usage of `period` when
-/// metered.
-async fn quantity_of(
+/// What a customer used of what a metered price is for, in a period: as of a place in the order of
+/// arrival, if one is given. Nothing for a price that no meter counts.
+///
+/// # Errors
+/// A 500 when the usage cannot be read.
+pub(super) async fn usage_of(
     ctx: &mut Ctx,
-    sub: &Subscription,
-    item: &Item,
+    customer: &Id<CustomerKind>,
+    price: &Price,
     period: Period,
-) -> Result<Decimal> {
-    let Some(meter) = item.price.meter() else {
-        return Ok(Decimal::from(item.quantity.unwrap_or(1)));
-    };
+    as_of: Option<u64>,
+) -> Result<Option<Decimal>> {
+    let Some(meter) = price.meter() else { return Ok(None) };
+    if period.end <= period.start {
+        return Ok(Some(Decimal::ZERO));
+    }
     let meter = meters::retrieve(ctx, meter.as_str()).await?;
-    let series = Series {
-        scope: ctx.scope().clone(),
-        meter: meter.id.clone(),
-        customer: sub.customer.clone(),
-    };
-    let query = UsageQuery::of(series, meter.aggregation());
+    let series =
+        Series { scope: ctx.scope().clone(), meter: meter.id.clone(), customer: customer.clone() };
+    let query = UsageQuery { as_of, ..UsageQuery::of(series, meter.aggregation()) };
     let usage = ctx.usage().usage_in(&query, period).map_err(Error::internal)?;
-    Ok(billable_quantity(usage.quantity))
+    Ok(Some(billable_quantity(usage.quantity)))
 }
 
-/// The lines that an item puts on an invoice for `period`.
+/// The lines that an item puts on an invoice for `period`: of its quantity when licensed, of the
+/// usage in it when metered.
 ///
 /// # Errors
 /// A 400 when an amount does not fit, a 500 when the usage cannot be read.
@@ -88,113 +97,280 @@ pub async fn lines_of_item(
     item: &Item,
     period: Period,
 ) -> Result<Vec<Line>> {
-    let quantity = quantity_of(ctx, sub, item, period).await?;
-    let writer = Writer::of(ctx, sub, item).await?;
-    let rated = rate(writer.scheme, quantity).map_err(|error| too_large().because(error))?;
-    Ok(rated.into_iter().map(|part| writer.line(ctx, part, period)).collect())
+    let used = usage_of(ctx, &sub.customer, &item.price, period, None).await?;
+    let quantity = used.unwrap_or_else(|| Decimal::from(item.quantity.unwrap_or(1)));
+    Writer::of_item(ctx, sub, item).await?.rated(ctx, quantity, period)
+}
+
+/// What an item costs for a whole period, by its quantity: in minor units. Nothing for a metered one,
+/// which is not paid for in advance.
+///
+/// # Errors
+/// A 400 when the amount does not fit.
+pub fn whole_amount(sub: &Subscription, item: &Item) -> Result<Option<i64>> {
+    if item.price.usage_type() == UsageType::Metered {
+        return Ok(None);
+    }
+    let scheme = scheme_of(&item.price, sub.currency)?;
+    let quantity = Decimal::from(item.quantity.unwrap_or(1));
+    let rated = rate(scheme, quantity).map_err(|error| too_large().because(error))?;
+    let amount = taximeter_kernel::rate::total_minor(&rated);
+    amount.map(Some).map_err(|error| too_large().because(error))
+}
+
+fn scheme_of(price: &Price, currency: Currency) -> Result<&Scheme> {
+    price.scheme_in(currency).ok_or_else(|| {
+        let code = currency.code();
+        Error::internal(format!("price {} has no amount in {code}", price.id))
+    })
 }
 
 /// The line of a metered item on the invoice with which a subscription in classic mode begins:
 /// nothing was used yet, and nothing is billed, be it tiered with a flat amount.
 async fn line_of_no_usage_yet(ctx: &mut Ctx, sub: &Subscription, item: &Item) -> Result<Line> {
-    let writer = Writer::of(ctx, sub, item).await?;
-    let unit_amount = match writer.scheme {
-        Scheme::PerUnit { unit_amount, .. } => Some(*unit_amount),
-        Scheme::Tiered { .. } => None,
-    };
-    let nothing =
-        RatedLine { quantity: Decimal::ZERO, amount_minor: 0, unit_amount, part: Part::Whole };
-    Ok(writer.line(ctx, nothing, item.current_period))
+    let writer = Writer::of_item(ctx, sub, item).await?;
+    let line = writer.line(ctx, writer.nothing(Decimal::ZERO), item.current_period);
+    Ok(Line { details: LineDetails { metered: false, ..line.details }, ..line })
 }
 
-/// Writes the lines of one item.
-struct Writer<'a> {
-    sub: &'a Subscription,
-    item: &'a Item,
+/// The line of an item that is free for a while: of nothing, in the words of its billing mode.
+///
+/// # Errors
+/// A 500 when the product cannot be read.
+pub async fn line_of_trial(
+    ctx: &mut Ctx,
+    sub: &Subscription,
+    item: &Item,
+    period: Period,
+) -> Result<Line> {
+    let writer = Writer::of_item(ctx, sub, item).await?;
+    let quantity = match item.price.usage_type() {
+        UsageType::Licensed => Decimal::from(item.quantity.unwrap_or(1)),
+        UsageType::Metered => Decimal::ZERO,
+    };
+    let what = writer.context();
+    let description = match sub.billing_mode {
+        BillingModeType::Flexible => describe::describe_trial_flexible(quantity, &what),
+        BillingModeType::Classic => describe::describe_trial_classic(quantity, &what),
+    };
+    let line = writer.line(ctx, writer.nothing(quantity), period);
+    let details = LineDetails { metered: false, ..line.details };
+    Ok(Line { description: Some(description), unit_amount: None, details, ..line })
+}
+
+/// Writes the lines of one price.
+pub(super) struct Writer<'a> {
+    currency: Currency,
+    subscription: Option<Id<SubscriptionKind>>,
+    item: Option<Id<SubscriptionItem>>,
+    price: &'a Price,
     scheme: &'a Scheme,
     product: Product,
 }
 
 impl<'a> Writer<'a> {
-    async fn of(ctx: &mut Ctx, sub: &'a Subscription, item: &'a Item) -> Result<Self> {
-        let scheme = item.price.scheme_in(sub.currency).ok_or_else(|| {
-            let code = sub.currency.code();
-            Error::internal(format!("price {} has no amount in {code}", item.price.id))
-        })?;
-        let product = products::retrieve_any(ctx, item.price.product.as_str()).await?;
-        Ok(Self { sub, item, scheme, product })
+    async fn of_item(ctx: &mut Ctx, sub: &Subscription, item: &'a Item) -> Result<Self> {
+        let writer = Self::of_price(ctx, &item.price, sub.currency).await?;
+        Ok(Self { subscription: Some(sub.id.clone()), item: Some(item.id.clone()), ..writer })
+    }
+
+    /// A writer of lines that are of no subscription.
+    pub(super) async fn of_price(
+        ctx: &mut Ctx,
+        price: &'a Price,
+        currency: Currency,
+    ) -> Result<Self> {
+        let scheme = scheme_of(price, currency)?;
+        let product = products::retrieve_any(ctx, price.product.as_str()).await?;
+        Ok(Self { currency, subscription: None, item: None, price, scheme, product })
+    }
+
+    /// The same for the item of a subscription that a line names.
+    fn of_line(self, line: &Line) -> Self {
+        let (subscription, item) = (line.subscription.clone(), line.subscription_item.clone());
+        Self { subscription, item, ..self }
+    }
+
+    /// The lines of a quantity.
+    pub(super) fn rated(&self, ctx: &Ctx, quantity: Decimal, period: Period) -> Result<Vec<Line>> {
+        let rated = rate(self.scheme, quantity).map_err(|error| too_large().because(error))?;
+        Ok(rated.into_iter().map(|part| self.line(ctx, part, period)).collect())
+    }
+
+    fn nothing(&self, quantity: Decimal) -> RatedLine {
+        let unit_amount = match self.scheme {
+            Scheme::PerUnit { unit_amount, .. } => Some(*unit_amount),
+            Scheme::Tiered { .. } => None,
+        };
+        RatedLine { quantity, amount_minor: 0, unit_amount, part: Part::Whole }
+    }
+
+    fn context(&self) -> LineContext<'_> {
+        LineContext {
+            product_name: &self.product.name,
+            unit_label: self.product.unit_label.as_deref(),
+            currency: self.currency,
+            scheme: self.scheme,
+            recurrence: self.price.recurring.as_ref().map(|recurring| recurring.recurrence),
+            usage_type: self.price.usage_type(),
+        }
     }
 
     fn line(&self, ctx: &Ctx, part: RatedLine, period: Period) -> Line {
-        let price = &self.item.price;
-        let what = LineContext {
-            product_name: &self.product.name,
-            unit_label: self.product.unit_label.as_deref(),
-            currency: self.sub.currency,
-            scheme: self.scheme,
-            recurrence: price.recurring.as_ref().map(|recurring| recurring.recurrence),
-            usage_type: price.usage_type(),
-        };
+        let metered = self.price.usage_type() == UsageType::Metered;
         Line {
             id: ctx.new_id(),
             amount: part.amount_minor,
             quantity: part.quantity,
-            description: describe(&part, &what),
+            description: Some(describe(&part, &self.context())),
             period,
-            price: price.id.clone(),
-            product: price.product.clone(),
+            price: Some(self.price.id.clone()),
+            product: Some(self.price.product.clone()),
             unit_amount: part.unit_amount,
-            subscription: Some(self.sub.id.clone()),
-            subscription_item: self.item.id.clone(),
+            subscription: self.subscription.clone(),
+            subscription_item: self.item.clone(),
+            invoice_item: None,
+            details: LineDetails { metered, ..LineDetails::default() },
         }
     }
 }
 
+/// Counts the usage of a draft's metered lines anew: what came in since the draft was drawn up is on
+/// it, too. Lines keep their ids; where more tiers are reached, those of the new lines follow from
+/// the invoice's, so that they are the same at every look.
+///
+/// # Errors
+/// A 400 when an amount does not fit, a 500 when the usage cannot be read.
+pub(super) async fn recount(
+    ctx: &mut Ctx,
+    invoice: &mut Invoice,
+    as_of: Option<u64>,
+) -> Result<()> {
+    let old = std::mem::take(&mut invoice.lines);
+    let mut rest = old.into_iter().peekable();
+    let mut lines = Vec::with_capacity(rest.len());
+    while let Some(first) = rest.next() {
+        let (true, Some(price)) = (first.details.metered, first.price.clone()) else {
+            lines.push(first);
+            continue;
+        };
+        let mut group = vec![first];
+        while let Some(next) = rest.next_if(|next| {
+            let head = &group[0];
+            next.details.metered
+                && next.subscription_item == head.subscription_item
+                && next.price == head.price
+                && next.period == head.period
+        }) {
+            group.push(next);
+        }
+        let price = crate::prices::retrieve(ctx, price.as_str()).await?;
+        let period = group[0].period;
+        let used = usage_of(ctx, &invoice.customer, &price, period, as_of).await?;
+        let writer = Writer::of_price(ctx, &price, invoice.currency).await?.of_line(&group[0]);
+        let counted = writer.rated(ctx, used.unwrap_or(Decimal::ZERO), period)?;
+        let terms = group[0].details.clone();
+        let mut ids = group.into_iter().map(|line| line.id);
+        for (place, mut line) in counted.into_iter().enumerate() {
+            let derived = || derived_id(&invoice.id, line.subscription_item.as_ref(), place);
+            line.id = ids.next().unwrap_or_else(derived);
+            line.details = LineDetails { discount_amounts: Vec::new(), ..terms.clone() };
+            line.details.gross = None;
+            lines.push(line);
+        }
+    }
+    invoice.lines = lines;
+    Ok(())
+}
+
+fn derived_id(
+    invoice: &Id<InvoiceKind>,
+    item: Option<&Id<SubscriptionItem>>,
+    place: usize,
+) -> Id<taximeter_kernel::id::InvoiceLine> {
+    let item = item.map_or("", Id::as_str);
+    Id::generate(Sha256::digest(format!("{invoice} {item} {place}")).into())
+}
+
 impl Draft<'_> {
-    /// The invoice as a draft under `id`. Nothing moves it on by itself yet, and it does not say so.
+    /// The invoice as a draft under `id`, before discounts and taxes. Nothing moves it on by itself.
     ///
     /// # Errors
-    /// A 400 when it amounts to more than finalizing could settle.
+    /// A 400 when its due date is beyond every calendar.
     pub fn invoice(self, id: Id<InvoiceKind>) -> Result<Invoice> {
         let Self { customer, subscription, billing_reason, period, created, lines } = self;
-        let subtotal = lines
-            .iter()
-            .try_fold(0_i64, |sum, line| sum.checked_add(line.amount))
-            .ok_or_else(too_large)?;
-        settle(subtotal, customer.balance, subscription.currency)
-            .map_err(|error| too_large().because(error))?;
+        let terms = &subscription.terms;
+        let settings = &terms.invoice_settings;
+        let details = Details {
+            default_tax_rates: terms.default_tax_rates.clone(),
+            discounts: terms.discounts.clone(),
+            custom_fields: settings
+                .custom_fields
+                .clone()
+                .or_else(|| customer.invoice_settings.custom_fields.clone()),
+            footer: settings.footer.clone().or_else(|| customer.invoice_settings.footer.clone()),
+            payment_method_types: terms.payment_settings.payment_method_types.clone(),
+            ..Details::default()
+        };
         Ok(Invoice {
-            seq: 0,
-            id,
-            livemode: subscription.livemode,
-            customer: customer.id.clone(),
             subscription: Some(subscription.id.clone()),
-            status: Status::Draft,
             billing_reason,
             collection_method: subscription.collection_method,
             currency: subscription.currency,
+            description: settings.description.clone(),
+            period,
+            due_date: due_date(subscription.days_until_due, created)?,
+            days_until_due: subscription.days_until_due,
+            subscription_metadata: subscription.metadata.clone(),
+            details,
+            lines,
+            ..Invoice::blank(id, customer, subscription.currency, created)
+        })
+    }
+}
+
+impl Invoice {
+    /// A draft without lines, of no subscription.
+    pub(super) fn blank(
+        id: Id<InvoiceKind>,
+        customer: &Customer,
+        currency: Currency,
+        created: Timestamp,
+    ) -> Self {
+        Self {
+            seq: 0,
+            id,
+            livemode: customer.livemode,
+            customer: customer.id.clone(),
+            subscription: None,
+            status: Status::Draft,
+            billing_reason: BillingReason::Manual,
+            collection_method: crate::subscriptions::CollectionMethod::ChargeAutomatically,
+            currency,
             number: None,
             description: None,
-            subtotal,
-            total: subtotal,
-            amount_due: subtotal.max(0),
+            subtotal: 0,
+            total: 0,
+            amount_due: 0,
             amount_paid: 0,
             starting_balance: customer.balance,
             ending_balance: None,
             auto_advance: false,
             attempted: false,
-            period,
-            due_date: due_date(subscription.days_until_due, created)?,
-            days_until_due: subscription.days_until_due,
+            period: Period { start: created, end: created },
+            due_date: None,
+            days_until_due: None,
             finalized_at: None,
             paid_at: None,
             voided_at: None,
             automatically_finalizes_at: None,
             customer_snapshot: CustomerSnapshot::of(customer),
-            subscription_metadata: subscription.metadata.clone(),
+            subscription_metadata: std::collections::BTreeMap::new(),
             metadata: std::collections::BTreeMap::new(),
             created,
-            lines,
-        })
+            test_clock: customer.test_clock.clone(),
+            details: Details::default(),
+            lines: Vec::new(),
+        }
     }
 }

@@ -1,22 +1,39 @@
 //! Invoices: bills, drawn up from subscriptions, settled and numbered when finalized.
 
+mod advance;
 mod build;
-mod issue;
+mod collect;
+mod details;
+mod end;
+mod finalize;
 pub mod preview;
 mod sql;
+mod totals;
 mod types;
 mod wire;
 
-pub use build::{Draft, first_lines, lines_of_item};
-pub use issue::issue;
-pub(crate) use issue::no_payment_source;
+pub use advance::advance;
+pub(crate) use advance::after_finalizing;
+pub use build::{Draft, first_lines, line_of_trial, lines_of_item, whole_amount};
+pub(crate) use collect::no_payment_source;
+pub use collect::{Collected, can_be_charged, collect};
+pub use details::{
+    Credited, Details, DiscountAmount, FinalizationError, LineDetails, TaxAmount, ThresholdReason,
+    UncollectibleReason,
+};
+pub use end::{Finalize, Pay, Plain, mark_uncollectible, pay, send, void};
+pub(crate) use end::{give_up, void_held};
+pub use finalize::{finalize as finalize_held, keep_draft};
 use serde_json::Value;
 use taximeter_db::Arg;
-use taximeter_kernel::id::{Customer as CustomerKind, Id, Invoice as InvoiceKind, Kind as _};
+use taximeter_kernel::id::{
+    Customer as CustomerKind, Id, Invoice as InvoiceKind, Kind as _,
+    Subscription as SubscriptionKind,
+};
 pub use types::{BillingReason, CustomerSnapshot, Invoice, Line, Status};
 
 use crate::ctx::Ctx;
-use crate::customers;
+use crate::customers::{self, Customer};
 use crate::error::{Error, Kind, Result};
 use crate::page::List as Page;
 use crate::params::{Choice, Range, Text};
@@ -61,6 +78,83 @@ pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Invoice> {
     Ok(invoice)
 }
 
+/// Finalizes an invoice whose id is in the path.
+///
+/// # Errors
+/// As [`end::finalize`].
+pub async fn finalize(ctx: &mut Ctx, id: &str, input: Finalize) -> Result<Invoice> {
+    end::finalize(ctx, id, input).await
+}
+
+/// Holds an invoice and, before it, its customer, and reads both as they are stored.
+pub(crate) async fn locked_with_customer(
+    ctx: &mut Ctx,
+    id: &str,
+) -> Result<Option<(Invoice, Customer)>> {
+    let Some(seen) = sql::find(ctx, id).await? else { return Ok(None) };
+    let customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
+    sql::lock(ctx, id).await?;
+    let Some(mut invoice) = sql::find(ctx, id).await? else { return Ok(None) };
+    invoice.lines = sql::lines(ctx, &invoice.id).await?;
+    if invoice.status == Status::Draft {
+        invoice.starting_balance = customer.balance;
+        invoice.customer_snapshot = CustomerSnapshot::of(&customer);
+        if let Some(subscription) = &invoice.subscription {
+            invoice.subscription_metadata = subscriptions::metadata_of(ctx, subscription).await?;
+        }
+    }
+    Ok(Some((invoice, customer)))
+}
+
+/// Puts what waits to be invoiced for a customer on the draft of one of its subscriptions.
+///
+/// # Errors
+/// A 400 when an amount does not fit.
+pub(crate) async fn sweep_pending(_ctx: &mut Ctx, _invoice: &mut Invoice) -> Result<()> {
+    Ok(())
+}
+
+/// Lets the drafts and open invoices of a subscription lie that is over, but for one.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub(crate) async fn let_lie(
+    ctx: &mut Ctx,
+    subscription: &Id<SubscriptionKind>,
+    kept: Option<&Id<InvoiceKind>>,
+) -> Result<()> {
+    const OPEN_MAX: i64 = 1_000;
+    for mut invoice in sql::of_subscription(ctx, subscription, OPEN_MAX).await? {
+        let lies = matches!(invoice.status, Status::Draft | Status::Open);
+        if !lies || !invoice.auto_advance || Some(&invoice.id) == kept {
+            continue;
+        }
+        invoice.auto_advance = false;
+        invoice.automatically_finalizes_at = None;
+        invoice.details.next_payment_attempt = None;
+        sql::update(ctx, &invoice).await?;
+        finalize::put_down(ctx, &invoice).await?;
+    }
+    Ok(())
+}
+
+/// Brings the lines of a draft to its totals.
+///
+/// # Errors
+/// A 400 when the invoice amounts to more than can be billed.
+pub(crate) async fn add_up(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
+    totals::add_up(ctx, invoice).await
+}
+
+/// The latest invoices of a subscription, newest first, without their lines.
+pub(crate) async fn of_subscription(
+    ctx: &mut Ctx,
+    subscription: &Id<SubscriptionKind>,
+    most: i64,
+) -> Result<Vec<Invoice>> {
+    sql::of_subscription(ctx, subscription, most).await
+}
+
 /// Reads what an invoice has beside its row: its lines and, while it is a draft, whatever of its
 /// customer and subscription it still follows.
 async fn complete(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
@@ -73,13 +167,14 @@ async fn complete(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
     if invoice.status != Status::Draft {
         return Ok(());
     }
+    build::recount(ctx, invoice, None).await?;
     let customer = customers::retrieve_any(ctx, invoice.customer.as_str()).await?;
     invoice.customer_snapshot = CustomerSnapshot::of(&customer);
     invoice.starting_balance = customer.balance;
     if let Some(subscription) = &invoice.subscription {
         invoice.subscription_metadata = subscriptions::metadata_of(ctx, subscription).await?;
     }
-    Ok(())
+    totals::add_up(ctx, invoice).await
 }
 
 /// How many drafts a customer has. Each will be settled in its currency.

@@ -6,14 +6,15 @@ use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::Period;
 
 use super::wire::preview_id;
-use super::{BillingReason, Draft, Invoice, Line, first_lines, lines_of_item};
+use super::{BillingReason, Draft, Invoice, Line, first_lines, lines_of_item, totals};
+use crate::billing_settings;
 use crate::choice;
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::error::{Error, Kind, Result};
 use crate::page::List;
 use crate::params::Text;
-use crate::subscriptions::{self, BillingModeInput, ItemInput, Status, Subscription};
+use crate::subscriptions::{self, BillingModeInput, CollectionMethod, ItemInput, Subscription};
 use crate::version::BASIL;
 
 /// Where the items of a subscription that does not exist yet are sent.
@@ -194,12 +195,12 @@ pub async fn upcoming_lines(ctx: &mut Ctx, input: UpcomingLines) -> Result<List>
 
 /// The invoice at the end of the period that the subscription is in. It is of that period as it is
 /// stored, even when it is over: until renewals are billed, that invoice is still to come.
-async fn next_of_subscription(
+pub(crate) async fn next_of_subscription(
     ctx: &mut Ctx,
     customer: &Customer,
     subscription: &Subscription,
 ) -> Result<Invoice> {
-    let boundary = subscription.next_boundary().filter(|_| has_next(subscription));
+    let boundary = subscription.next_boundary().filter(|_| subscription.renews());
     let boundary = boundary.ok_or_else(|| none_upcoming(customer))?;
     let mut lines = Vec::new();
     // Newest item first, as invoices have them.
@@ -215,15 +216,7 @@ async fn next_of_subscription(
     }
     let start = subscription.items.iter().map(|item| item.current_period.start).max();
     let period = Period { start: start.unwrap_or(boundary), end: boundary };
-    preview(ctx, customer, subscription, period, lines)
-}
-
-/// Whether a subscription goes on being billed.
-const fn has_next(subscription: &Subscription) -> bool {
-    match subscription.status {
-        Status::Active | Status::PastDue | Status::Trialing | Status::Unpaid => true,
-        Status::Canceled | Status::Incomplete | Status::IncompleteExpired | Status::Paused => false,
-    }
+    preview(ctx, customer, subscription, period, lines).await
 }
 
 /// The next invoice among all of a customer's subscriptions; the oldest one's of those that are due
@@ -233,7 +226,7 @@ async fn next_of_customer(ctx: &mut Ctx, customer: &Customer) -> Result<Invoice>
     let next = subscriptions
         .iter()
         .rev()
-        .filter(|subscription| has_next(subscription))
+        .filter(|subscription| subscription.renews())
         .min_by_key(|subscription| subscription.next_boundary());
     match next {
         Some(subscription) => next_of_subscription(ctx, customer, subscription).await,
@@ -263,7 +256,7 @@ async fn of_new(
         next_of_subscription(ctx, customer, subscription).await?
     } else {
         let period = Period { start: ctx.now, end: ctx.now };
-        preview(ctx, customer, subscription, period, first)?
+        preview(ctx, customer, subscription, period, first).await?
     };
     invoice.subscription = None;
     for line in &mut invoice.lines {
@@ -272,8 +265,8 @@ async fn of_new(
     Ok(invoice)
 }
 
-fn preview(
-    ctx: &Ctx,
+async fn preview(
+    ctx: &mut Ctx,
     customer: &Customer,
     subscription: &Subscription,
     period: Period,
@@ -291,7 +284,12 @@ fn preview(
         lines,
     };
     let mut invoice = draft.invoice(preview_id("upcoming_in_", ctx.entropy()))?;
+    totals::add_up(ctx, &mut invoice).await?;
     invoice.amount_due = invoice.settlement(customer)?.amount_due;
     invoice.auto_advance = true;
+    if invoice.collection_method == CollectionMethod::ChargeAutomatically {
+        let grace = billing_settings::retrieve(ctx).await?.draft_grace_s;
+        invoice.details.next_payment_attempt = Some(invoice.created.0.saturating_add(grace));
+    }
     Ok(invoice)
 }

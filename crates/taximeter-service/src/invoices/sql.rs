@@ -1,7 +1,7 @@
 //! The statements of invoices and their lines.
 
 use taximeter_db::{Arg, Cells, DbError, Row};
-use taximeter_kernel::id::{Customer, Id, Invoice as InvoiceKind};
+use taximeter_kernel::id::{Customer, Id, Invoice as InvoiceKind, Subscription};
 use taximeter_kernel::time::Period;
 
 use super::{Invoice, Line};
@@ -61,6 +61,8 @@ impl Row for Invoice {
             subscription_metadata: stored::read(cells, "subscription_metadata")?,
             metadata: stored::read(cells, "metadata")?,
             created: cells.get("created")?,
+            test_clock: cells.get("test_clock")?,
+            details: stored::read(cells, "details")?,
             lines: Vec::new(),
         })
     }
@@ -79,6 +81,8 @@ impl Row for Line {
             unit_amount: cells.get("unit_amount")?,
             subscription: cells.get("subscription")?,
             subscription_item: cells.get("subscription_item")?,
+            invoice_item: cells.get("invoice_item")?,
+            details: stored::read(cells, "details")?,
         })
     }
 }
@@ -89,11 +93,11 @@ pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Invoice>> {
     Ok(ctx.tx.optional(sql, args).await?)
 }
 
-/// Reads the lines of an invoice: two for each of the 100 tiers of 20 items at most.
+/// Reads the lines of an invoice: two for each of the 100 tiers of 20 items, and pending items.
 pub(super) async fn lines(ctx: &mut Ctx, invoice: &Id<InvoiceKind>) -> Result<Vec<Line>> {
     let args = ctx.args([Arg::from(invoice)]);
     let sql = "SELECT * FROM invoice_lines WHERE account = $1 AND livemode = $2 AND invoice = $3 \
-               ORDER BY position LIMIT 4000";
+               ORDER BY position LIMIT 5000";
     Ok(ctx.tx.rows(sql, args).await?)
 }
 
@@ -104,9 +108,9 @@ pub(super) async fn count_drafts(ctx: &mut Ctx, customer: &Id<Customer>) -> Resu
     Ok(ctx.tx.one(sql, args).await?)
 }
 
-pub(super) async fn insert(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
-    let args = ctx.args([
-        Arg::from(&invoice.id),
+/// The columns that can change, in the order of both statements below.
+fn columns(invoice: &Invoice) -> Result<[Arg; 31]> {
+    Ok([
         Arg::from(&invoice.customer),
         Arg::from(invoice.subscription.as_ref()),
         Arg::from(invoice.status.as_str()),
@@ -135,16 +139,85 @@ pub(super) async fn insert(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
         stored::write(&invoice.subscription_metadata)?,
         stored::write(&invoice.metadata)?,
         Arg::from(invoice.created),
-    ]);
-    let sql = "INSERT INTO invoices (account, livemode, id, customer, subscription, status, \
+        Arg::from(invoice.test_clock.as_ref()),
+        stored::write(&invoice.details)?,
+        Arg::from(&invoice.id),
+    ])
+}
+
+pub(super) async fn insert(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
+    let args = ctx.args(columns(invoice)?);
+    let sql = "INSERT INTO invoices (account, livemode, customer, subscription, status, \
                billing_reason, collection_method, currency, number, description, subtotal, total, \
                amount_due, amount_paid, starting_balance, ending_balance, auto_advance, attempted, \
                period_start, period_end, due_date, days_until_due, finalized_at, paid_at, \
                voided_at, automatically_finalizes_at, customer_snapshot, subscription_metadata, \
-               metadata, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
-               $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, \
-               $30, $31)";
+               metadata, created, test_clock, details, id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, \
+               $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, \
+               $26, $27, $28, $29, $30, $31, $32, $33)";
     ctx.tx.execute(sql, args).await.map_err(|error| number_taken(error, invoice))?;
+    insert_lines(ctx, invoice).await
+}
+
+/// Writes the row of an invoice that exists, and not its lines.
+pub(super) async fn update(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
+    let args = ctx.args(columns(invoice)?);
+    let sql = "UPDATE invoices SET customer = $3, subscription = $4, status = $5, \
+               billing_reason = $6, collection_method = $7, currency = $8, number = $9, \
+               description = $10, subtotal = $11, total = $12, amount_due = $13, \
+               amount_paid = $14, starting_balance = $15, ending_balance = $16, \
+               auto_advance = $17, attempted = $18, period_start = $19, period_end = $20, \
+               due_date = $21, days_until_due = $22, finalized_at = $23, paid_at = $24, \
+               voided_at = $25, automatically_finalizes_at = $26, customer_snapshot = $27, \
+               subscription_metadata = $28, metadata = $29, created = $30, test_clock = $31, \
+               details = $32 WHERE account = $1 AND livemode = $2 AND id = $33";
+    ctx.tx.execute(sql, args).await.map_err(|error| number_taken(error, invoice))?;
+    Ok(())
+}
+
+/// Writes the lines of a draft anew.
+pub(super) async fn replace_lines(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
+    delete_lines(ctx, &invoice.id).await?;
+    insert_lines(ctx, invoice).await
+}
+
+async fn delete_lines(ctx: &mut Ctx, invoice: &Id<InvoiceKind>) -> Result<()> {
+    let args = ctx.args([Arg::from(invoice)]);
+    let sql = "DELETE FROM invoice_lines WHERE account = $1 AND livemode = $2 AND invoice = $3";
+    ctx.tx.execute(sql, args).await?;
+    Ok(())
+}
+
+/// Deletes a draft with its lines.
+pub(super) async fn delete(ctx: &mut Ctx, invoice: &Id<InvoiceKind>) -> Result<()> {
+    delete_lines(ctx, invoice).await?;
+    let args = ctx.args([Arg::from(invoice)]);
+    let sql = "DELETE FROM invoices WHERE account = $1 AND livemode = $2 AND id = $3";
+    ctx.tx.execute(sql, args).await?;
+    Ok(())
+}
+
+/// Holds the row, so that what is read of it next stays true until the transaction ends.
+pub(super) async fn lock(ctx: &mut Ctx, id: &str) -> Result<()> {
+    let args = ctx.args([Arg::from(id)]);
+    let sql = "SELECT id FROM invoices WHERE account = $1 AND livemode = $2 AND id = $3";
+    let _held: Option<String> = ctx.tx.optional_for_update(sql, args).await?;
+    Ok(())
+}
+
+/// The invoices of a subscription, newest first, that were not deleted.
+pub(super) async fn of_subscription(
+    ctx: &mut Ctx,
+    subscription: &Id<Subscription>,
+    most: i64,
+) -> Result<Vec<Invoice>> {
+    let args = ctx.args([Arg::from(subscription), Arg::from(most)]);
+    let sql = "SELECT * FROM invoices WHERE account = $1 AND livemode = $2 AND subscription = $3 \
+               ORDER BY seq DESC LIMIT $4";
+    Ok(ctx.tx.rows(sql, args).await?)
+}
+
+async fn insert_lines(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
     for (position, line) in (0_i64..).zip(&invoice.lines) {
         insert_line(ctx, invoice, position, line).await?;
     }
@@ -158,19 +231,21 @@ async fn insert_line(ctx: &mut Ctx, invoice: &Invoice, position: i64, line: &Lin
         Arg::from(&line.id),
         Arg::from(line.amount),
         Arg::from(line.quantity),
-        Arg::from(line.description.as_str()),
+        Arg::from(line.description.as_deref()),
         Arg::from(line.period.start),
         Arg::from(line.period.end),
-        Arg::from(&line.price),
-        Arg::from(&line.product),
+        Arg::from(line.price.as_ref()),
+        Arg::from(line.product.as_ref()),
         Arg::from(line.unit_amount),
         Arg::from(line.subscription.as_ref()),
-        Arg::from(&line.subscription_item),
+        Arg::from(line.subscription_item.as_ref()),
+        Arg::from(line.invoice_item.as_deref()),
+        stored::write(&line.details)?,
     ]);
     let sql = "INSERT INTO invoice_lines (account, livemode, invoice, position, id, amount, \
                quantity, description, period_start, period_end, price, product, unit_amount, \
-               subscription, subscription_item) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+               subscription, subscription_item, invoice_item, details) VALUES ($1, $2, $3, $4, $5, \
+               $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
     ctx.tx.execute(sql, args).await?;
     Ok(())
 }

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use taximeter_kernel::decimal::Decimal;
 use taximeter_kernel::id::{
     Customer as CustomerKind, Id, Invoice as InvoiceKind, InvoiceLine, Price, Product,
-    Subscription as SubscriptionKind, SubscriptionItem,
+    Subscription as SubscriptionKind, SubscriptionItem, TestClock,
 };
 use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::{Period, Timestamp};
 
+use super::details::{Details, LineDetails};
 use crate::choice;
 use crate::customers::{Address, Customer, Shipping};
 use crate::params::Choice;
@@ -40,8 +41,14 @@ choice! {
         SubscriptionCreate = "subscription_create",
         /// A period ended.
         SubscriptionCycle = "subscription_cycle",
+        /// As much was used as was agreed to bill before the period's end.
+        SubscriptionThreshold = "subscription_threshold",
         /// A subscription changed or was canceled.
         SubscriptionUpdate = "subscription_update",
+        /// Somebody asked for it.
+        Manual = "manual",
+        /// Pending items are billed by themselves every so often.
+        AutomaticPendingInvoiceItemInvoice = "automatic_pending_invoice_item_invoice",
         /// It is a preview.
         Upcoming = "upcoming",
     }
@@ -87,19 +94,23 @@ pub struct Line {
     /// How much it is for: raw units for packages too, 0 for a flat amount.
     pub quantity: Decimal,
     /// What it says.
-    pub description: String,
+    pub description: Option<String>,
     /// The time it is for.
     pub period: Period,
-    /// The price it was rated by.
-    pub price: Id<Price>,
+    /// The price it was rated by, if it was by one.
+    pub price: Option<Id<Price>>,
     /// What was sold.
-    pub product: Id<Product>,
+    pub product: Option<Id<Product>>,
     /// Minor units for each unit or package; nothing for a flat amount.
     pub unit_amount: Option<Decimal>,
-    /// The subscription it is for; nothing in the preview of a new one.
+    /// The subscription it is for, if it is for one; nothing in the preview of a new one.
     pub subscription: Option<Id<SubscriptionKind>>,
     /// The item of the subscription it is for.
-    pub subscription_item: Id<SubscriptionItem>,
+    pub subscription_item: Option<Id<SubscriptionItem>>,
+    /// The invoice item that was put on the invoice as this line.
+    pub invoice_item: Option<String>,
+    /// What it says beyond that.
+    pub details: LineDetails,
 }
 
 /// A bill.
@@ -164,6 +175,10 @@ pub struct Invoice {
     pub metadata: BTreeMap<String, String>,
     /// When it was drawn up.
     pub created: Timestamp,
+    /// The test clock that its time is told by.
+    pub test_clock: Option<Id<TestClock>>,
+    /// What it says beyond that.
+    pub details: Details,
     /// Its lines: all of them.
     pub lines: Vec<Line>,
 }

@@ -158,6 +158,7 @@ async fn resume(
         version: ApiVersion::newest(),
         request: one.request,
         idempotency_key: None,
+        by_time: false,
     };
     let mut ctx = Ctx::begin(services, caller, now).await?;
     let backfill = drive(&mut ctx, one.id.as_str(), chunks).await?;

@@ -73,6 +73,21 @@ macro_rules! choice {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum $name { $( $(#[$value_meta])* $value ),* }
 
+        // In a JSON column it is its word.
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str($crate::params::Choice::as_str(*self))
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let word = <String as serde::Deserialize<'de>>::deserialize(from)?;
+                <Self as $crate::params::Choice>::from_word(&word)
+                    .ok_or_else(|| serde::de::Error::custom(format!("no such word: {word}")))
+            }
+        }
+
         $crate::choice! { for $name { $( $value = $word ),* } }
     };
     (for $name:ident { $( $value:ident = $word:literal ),* $(,)? }) => {

@@ -1,29 +1,38 @@
 //! How a subscription begins.
 
-use taximeter_kernel::time::Period;
+use taximeter_kernel::time::{Period, Timestamp};
 
-use super::input::{Create, PaymentBehavior};
+use super::input::{Create, InvoiceSettingsInput, PaymentBehavior, PaymentSettingsInput};
 use super::propose::propose;
-use super::{CollectionMethod, SUBSCRIPTIONS_PER_CUSTOMER_MAX, Status, Subscription, sql};
+use super::timing::Timing;
+use super::{
+    CollectionMethod, InvoiceSettings, PaymentSettings, SUBSCRIPTIONS_PER_CUSTOMER_MAX, Status,
+    Subscription, TrialSettings, advance, first, sql,
+};
 use crate::ctx::Ctx;
-use crate::customers::{self, Customer};
+use crate::customers::{self, CustomField, Customer};
 use crate::error::{Error, Result};
-use crate::invoices::{self, BillingReason, Draft, Invoice};
-use crate::outbox;
+use crate::invoices::{self, BillingReason, Collected, Draft, Invoice};
+use crate::params::Clear;
+use crate::{billing_settings, outbox, test_clocks};
 
 const DAYS_UNTIL_DUE_MAX: i64 = 36_500;
+/// The most fields at the head of an invoice (Stripe's).
+const CUSTOM_FIELDS_MAX: usize = 4;
 
 /// Makes a subscription and, where the rules say there is one, its first invoice.
 ///
 /// # Errors
-/// A 400 when what is asked for is against the rules, a 404 when there is no such customer.
-pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Subscription> {
+/// A 400 when what is asked for is against the rules, a 404 when there is no such customer, a 402
+/// when it must be paid and is not.
+pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<Subscription> {
     let customer = customers::locked(ctx, &input.customer, "customer").await;
     // Stripe's one exception: here an unknown customer is a 404.
     let customer = customer.map_err(|error| match error.code {
         Some("resource_missing") => error.not_found(),
         _ => error,
     })?;
+    test_clocks::follow(ctx, &customer).await?;
     let behavior = input.payment_behavior.unwrap_or(PaymentBehavior::AllowIncomplete);
     if behavior == PaymentBehavior::PendingIfIncomplete {
         return Err(Error::invalid(
@@ -34,13 +43,73 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Subscription> {
     }
     let method = input.collection_method.unwrap_or(CollectionMethod::ChargeAutomatically);
     let days_until_due = checked_days(method, input.days_until_due)?;
+    let timing = Timing::take(&mut input);
     let mut subscription =
         propose(ctx, &customer, input.items, input.billing_mode, input.currency, "items").await?;
     subscription.collection_method = method;
     subscription.days_until_due = days_until_due;
     subscription.description = input.description.map(Into::into);
     subscription.metadata = input.metadata.0;
-    begin(ctx, subscription, customer, behavior).await
+    let terms = &mut subscription.terms;
+    if let Some(settings) = input.invoice_settings {
+        set_invoice_settings(&mut terms.invoice_settings, settings)?;
+    }
+    if let Some(settings) = input.payment_settings {
+        set_payment_settings(&mut terms.payment_settings, settings);
+    }
+    if let Some(settings) = input.trial_settings {
+        terms.trial_settings = TrialSettings {
+            missing_payment_method: settings.end_behavior.missing_payment_method,
+            billing_cycle_anchor: settings.end_behavior.billing_cycle_anchor,
+        };
+    }
+    timing.set(&mut subscription, ctx.now)?;
+    let begin = Begin { behavior, charged: timing.charged, off_session: input.off_session };
+    begin.run(ctx, subscription, customer).await
+}
+
+/// Puts a change on what invoices show.
+///
+/// # Errors
+/// A 400 when there are too many fields.
+pub(super) fn set_invoice_settings(
+    settings: &mut InvoiceSettings,
+    input: InvoiceSettingsInput,
+) -> Result<()> {
+    match input.custom_fields {
+        Clear::Keep => {}
+        Clear::Unset => settings.custom_fields = None,
+        Clear::Set(fields) if fields.len() > CUSTOM_FIELDS_MAX => {
+            return Err(Error::invalid(format!(
+                "An invoice can have at most {CUSTOM_FIELDS_MAX} custom fields."
+            ))
+            .param("invoice_settings[custom_fields]"));
+        }
+        Clear::Set(fields) => {
+            let field = |field: super::input::CustomFieldInput| CustomField {
+                name: field.name.into(),
+                value: field.value.into(),
+            };
+            settings.custom_fields = Some(fields.into_iter().map(field).collect());
+        }
+    }
+    input.description.apply(&mut settings.description);
+    input.footer.apply(&mut settings.footer);
+    Ok(())
+}
+
+/// Puts a change on how invoices are paid.
+pub(super) fn set_payment_settings(settings: &mut PaymentSettings, input: PaymentSettingsInput) {
+    match input.payment_method_types {
+        Clear::Keep => {}
+        Clear::Unset => settings.payment_method_types = None,
+        Clear::Set(types) => {
+            settings.payment_method_types = Some(types.into_iter().map(Into::into).collect());
+        }
+    }
+    if let Some(save) = input.save_default_payment_method {
+        settings.save_default_payment_method = Some(save);
+    }
 }
 
 /// `days_until_due` belongs to sent invoices, and only to them.
@@ -66,28 +135,126 @@ pub(super) fn checked_days(method: CollectionMethod, days: Option<i64>) -> Resul
     }
 }
 
-/// Keeps the subscription and draws up its first invoice.
-async fn begin(
-    ctx: &mut Ctx,
-    mut subscription: Subscription,
-    before: Customer,
+/// How a subscription begins to be billed.
+struct Begin {
     behavior: PaymentBehavior,
-) -> Result<Subscription> {
-    refuse_too_many(ctx, &before).await?;
-    let mut customer = before.clone();
-    customer.currency = Some(subscription.currency);
-    let invoice = first_invoice(ctx, &subscription, &customer).await?;
-    if let Some(invoice) = &invoice {
-        subscription.status = first_status(invoice, &customer, behavior)?;
-        subscription.latest_invoice = Some(invoice.id.clone());
+    charged: bool,
+    off_session: Option<bool>,
+}
+
+impl Begin {
+    /// Keeps the subscription, draws up its first invoice and collects it.
+    async fn run(
+        &self,
+        ctx: &mut Ctx,
+        mut subscription: Subscription,
+        before: Customer,
+    ) -> Result<Subscription> {
+        refuse_too_many(ctx, &before).await?;
+        let mut customer = before.clone();
+        customer.currency = Some(subscription.currency);
+        let mut invoice = self.first_invoice(ctx, &subscription, &customer).await?;
+        if let Some(invoice) = &mut invoice {
+            invoices::add_up(ctx, invoice).await?;
+            let must_pay = must_be_paid_now(invoice, &customer)?;
+            if must_pay {
+                self.refuse_unpayable(ctx, &customer, &subscription).await?;
+                subscription.status = Status::Incomplete;
+            }
+            subscription.latest_invoice = Some(invoice.id.clone());
+        }
+        customers::save(ctx, &before, &customer).await?;
+        sql::insert(ctx, &subscription).await?;
+        outbox::push(ctx, "customer.subscription.created", &subscription.wire()).await?;
+        if let Some(mut invoice) = invoice {
+            invoices::keep_draft(ctx, &mut invoice).await?;
+            advance::note_debits(&mut subscription, &invoice);
+            for item in &subscription.items {
+                sql::update_item(ctx, item).await?;
+            }
+            if invoice.collection_method == CollectionMethod::ChargeAutomatically {
+                self.collect(ctx, &mut invoice, &mut customer).await?;
+            }
+        }
+        let id = subscription.id.clone();
+        let subscription = super::retrieve(ctx, id.as_str()).await?;
+        super::put_down(ctx, &subscription).await?;
+        Ok(subscription)
     }
-    sql::insert(ctx, &subscription).await?;
-    outbox::push(ctx, "customer.subscription.created", &subscription.wire()).await?;
-    match invoice {
-        Some(invoice) => invoices::issue(ctx, invoice, &before, customer).await?,
-        None => customers::save(ctx, &before, &customer).await?,
+
+    /// The invoice with which a subscription begins. In flexible mode there is none when nothing is
+    /// billed in advance.
+    async fn first_invoice(
+        &self,
+        ctx: &mut Ctx,
+        subscription: &Subscription,
+        customer: &Customer,
+    ) -> Result<Option<Invoice>> {
+        let lines = first::lines(ctx, subscription, self.charged).await?;
+        let draft = Draft {
+            customer,
+            subscription,
+            billing_reason: BillingReason::SubscriptionCreate,
+            period: Period { start: ctx.now, end: ctx.now },
+            created: ctx.now,
+            lines,
+        };
+        let mut invoice = draft.invoice(ctx.new_id())?;
+        invoices::sweep_pending(ctx, &mut invoice).await?;
+        if invoice.lines.is_empty() {
+            return Ok(None);
+        }
+        if invoice.collection_method == CollectionMethod::SendInvoice {
+            let grace = billing_settings::retrieve(ctx).await?.draft_grace_s;
+            invoice.auto_advance = true;
+            let at = Timestamp(ctx.now.0.saturating_add(grace));
+            invoice.automatically_finalizes_at = Some(at);
+        }
+        Ok(Some(invoice))
     }
-    Ok(subscription)
+
+    /// What is to be paid at once needs something to pay with, unless the client brings it later.
+    async fn refuse_unpayable(
+        &self,
+        ctx: &mut Ctx,
+        customer: &Customer,
+        subscription: &Subscription,
+    ) -> Result<()> {
+        if self.behavior == PaymentBehavior::DefaultIncomplete {
+            return Ok(());
+        }
+        let default = subscription.terms.default_payment_method.as_deref();
+        if invoices::can_be_charged(ctx, customer, default).await? {
+            return Ok(());
+        }
+        Err(invoices::no_payment_source())
+    }
+
+    async fn collect(
+        &self,
+        ctx: &mut Ctx,
+        invoice: &mut Invoice,
+        customer: &mut Customer,
+    ) -> Result<()> {
+        invoices::finalize_held(ctx, invoice, customer).await?;
+        let is_open = invoice.status == invoices::Status::Open;
+        if !is_open || self.behavior == PaymentBehavior::DefaultIncomplete {
+            return Ok(());
+        }
+        let off_session = self.off_session.unwrap_or(false);
+        match invoices::collect(ctx, invoice, customer, None, off_session).await? {
+            Collected::NotPaid(error) if self.behavior == PaymentBehavior::ErrorIfIncomplete => {
+                Err(error)
+            }
+            Collected::Paid | Collected::NotPaid(_) => Ok(()),
+        }
+    }
+}
+
+/// Whether a first invoice has an amount to be paid before the subscription begins.
+fn must_be_paid_now(invoice: &Invoice, customer: &Customer) -> Result<bool> {
+    let automatic = invoice.collection_method == CollectionMethod::ChargeAutomatically;
+    Ok(automatic && invoice.settlement(customer)?.amount_due > 0)
 }
 
 async fn refuse_too_many(ctx: &mut Ctx, customer: &Customer) -> Result<()> {
@@ -101,45 +268,4 @@ async fn refuse_too_many(ctx: &mut Ctx, customer: &Customer) -> Result<()> {
     ))
     .code("customer_max_subscriptions")
     .param("customer"))
-}
-
-/// The invoice with which a subscription begins. In flexible mode there is none when nothing is
-/// billed in advance.
-async fn first_invoice(
-    ctx: &mut Ctx,
-    subscription: &Subscription,
-    customer: &Customer,
-) -> Result<Option<Invoice>> {
-    let lines = invoices::first_lines(ctx, subscription).await?;
-    if lines.is_empty() {
-        return Ok(None);
-    }
-    let draft = Draft {
-        customer,
-        subscription,
-        billing_reason: BillingReason::SubscriptionCreate,
-        period: Period { start: ctx.now, end: ctx.now },
-        created: ctx.now,
-        lines,
-    };
-    draft.invoice(ctx.new_id()).map(Some)
-}
-
-/// Active when nothing is to be paid now; else as the caller wants it, since there is nothing to
-/// pay with.
-fn first_status(
-    invoice: &Invoice,
-    customer: &Customer,
-    behavior: PaymentBehavior,
-) -> Result<Status> {
-    let sent = invoice.collection_method == CollectionMethod::SendInvoice;
-    if sent || invoice.settlement(customer)?.amount_due == 0 {
-        return Ok(Status::Active);
-    }
-    match behavior {
-        PaymentBehavior::DefaultIncomplete => Ok(Status::Incomplete),
-        PaymentBehavior::AllowIncomplete
-        | PaymentBehavior::ErrorIfIncomplete
-        | PaymentBehavior::PendingIfIncomplete => Err(invoices::no_payment_source()),
-    }
 }

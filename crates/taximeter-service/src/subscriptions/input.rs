@@ -2,9 +2,12 @@
 
 use taximeter_kernel::money::Currency;
 
-use super::{BillingModeType, CollectionMethod, Feedback, ProrationDiscounts};
+use super::{
+    BillingModeType, CollectionMethod, Feedback, MissingPaymentMethod, ProrationDiscounts,
+    SaveDefaultPaymentMethod, TrialAnchor,
+};
 use crate::choice;
-use crate::params::{Clear, Metadata, MetadataChange, Range, Text};
+use crate::params::{Clear, Metadata, MetadataChange, OrWord, Range, Text};
 use crate::prices::PriceData;
 
 /// The most items of one subscription (Stripe's bound).
@@ -97,11 +100,105 @@ crate::params! {
     }
 }
 
+choice! {
+    /// The word for this instant.
+    pub enum Now {
+        /// At once.
+        Now = "now",
+    }
+}
+
+choice! {
+    /// An end that follows from the items' periods, as they are when it is asked for.
+    pub enum PeriodEnd {
+        /// The first one.
+        Min = "min_period_end",
+        /// The last one.
+        Max = "max_period_end",
+    }
+}
+
+crate::params! {
+    /// On which day and at what time periods begin.
+    pub struct AnchorConfigInput {
+        /// From 1 to 31.
+        pub day_of_month: i64,
+        /// From 0 to 23.
+        pub hour: Option<i64>,
+        /// From 0 to 59.
+        pub minute: Option<i64>,
+        /// From 1 to 12.
+        pub month: Option<i64>,
+        /// From 0 to 59.
+        pub second: Option<i64>,
+    }
+}
+
+crate::params! {
+    /// What becomes of a trial when it ends.
+    pub struct TrialEndBehavior {
+        /// Whether its end begins the periods anew.
+        pub billing_cycle_anchor: Option<TrialAnchor>,
+        /// When there is nothing to pay with.
+        pub missing_payment_method: MissingPaymentMethod,
+    }
+}
+
+crate::params! {
+    /// What becomes of a trial.
+    pub struct TrialSettingsInput {
+        /// When it ends.
+        pub end_behavior: TrialEndBehavior,
+    }
+}
+
+crate::params! {
+    /// A field at the head of invoices.
+    pub struct CustomFieldInput {
+        /// What it is called.
+        pub name: Text<40>,
+        /// What it says.
+        pub value: Text<140>,
+    }
+}
+
+crate::params! {
+    /// What its invoices show.
+    pub struct InvoiceSettingsInput {
+        /// Fields at their head.
+        pub custom_fields: Clear<Vec<CustomFieldInput>>,
+        /// What they say.
+        pub description: Clear<Text<1500>>,
+        /// What they say at their foot.
+        pub footer: Clear<Text>,
+    }
+}
+
+crate::params! {
+    /// How its invoices are paid.
+    pub struct PaymentSettingsInput {
+        /// With what kinds of payment method.
+        pub payment_method_types: Clear<Vec<Text<64>>>,
+        /// Whether what pays is kept.
+        pub save_default_payment_method: Option<SaveDefaultPaymentMethod>,
+    }
+}
+
 crate::params! {
     /// What a new subscription is made of.
     pub struct Create {
+        /// When it began, if before now.
+        pub backdate_start_date: Option<i64>,
+        /// What its periods are counted from: at most one interval ahead.
+        pub billing_cycle_anchor: Option<i64>,
+        /// The same as a day and a time.
+        pub billing_cycle_anchor_config: Option<AnchorConfigInput>,
         /// Which rules it is billed by.
         pub billing_mode: Option<BillingModeInput>,
+        /// When it ends.
+        pub cancel_at: Option<OrWord<PeriodEnd, i64>>,
+        /// Whether it ends with its first period.
+        pub cancel_at_period_end: Option<bool>,
         /// How its invoices are collected.
         pub collection_method: Option<CollectionMethod>,
         /// What it is billed in, if its prices have several currencies.
@@ -112,12 +209,28 @@ crate::params! {
         pub days_until_due: Option<i64>,
         /// What the customer sees it called.
         pub description: Option<Text<500>>,
+        /// What its invoices show.
+        pub invoice_settings: Option<InvoiceSettingsInput>,
         /// Its items.
         pub items: Vec<ItemInput>,
         /// The operator's own keys and values.
         pub metadata: Metadata,
+        /// Whether the customer is not there to be asked when the first invoice is paid.
+        pub off_session: Option<bool>,
         /// What happens when the first invoice cannot be paid.
         pub payment_behavior: Option<PaymentBehavior>,
+        /// How its invoices are paid.
+        pub payment_settings: Option<PaymentSettingsInput>,
+        /// Whether a first period that is not a whole one is charged for in proportion.
+        pub proration_behavior: Option<ProrationBehavior>,
+        /// When its trial ends.
+        pub trial_end: Option<OrWord<Now, i64>>,
+        /// Whether it has the trial of its prices.
+        pub trial_from_plan: Option<bool>,
+        /// How many days its trial lasts.
+        pub trial_period_days: Option<i64>,
+        /// What becomes of its trial.
+        pub trial_settings: Option<TrialSettingsInput>,
     }
 }
 

@@ -1,23 +1,37 @@
 //! Subscriptions: a customer's standing order for prices.
 
+mod advance;
 mod create;
+mod ending;
+mod first;
 mod input;
 pub mod items;
+mod periods;
 mod propose;
 mod sql;
+mod standing;
+mod terms;
+mod timing;
 mod types;
 mod update;
 mod wire;
 
 use std::collections::BTreeMap;
 
+pub use advance::{advance, put_down};
 pub use create::create;
 pub use input::{BillingModeInput, Cancel, Create, ItemInput, List, Update};
 pub use propose::propose;
 use serde_json::Value;
+pub use standing::{invoice_not_paid, invoice_paid, invoice_void};
 use taximeter_db::Arg;
 use taximeter_kernel::id::{Id, Kind as _, Subscription as SubscriptionKind};
 use taximeter_kernel::time::Period;
+pub use terms::{
+    AnchorConfig, Debit, InvoiceSettings, ItemTerms, ItemThresholds, MissingPaymentMethod,
+    PauseBehavior, PauseCollection, Paused, PausedReason, PaymentSettings, PendingInterval,
+    SaveDefaultPaymentMethod, Terms, Thresholds, Told, TrialAnchor, TrialSettings,
+};
 pub use types::{
     BillingModeType, CancellationDetails, CollectionMethod, Feedback, Item, ProrationDiscounts,
     Status, Subscription,
@@ -25,7 +39,10 @@ pub use types::{
 pub use update::{cancel, cancel_all_of_customer, update};
 
 use crate::ctx::Ctx;
+use crate::customers::Customer;
 use crate::error::{Error, Result};
+use crate::invoices::{self, Invoice};
+use crate::outbox;
 use crate::page::List as Page;
 use crate::params::Choice;
 use crate::search::{self, Search};
@@ -54,6 +71,39 @@ pub async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Subscription>> {
     let Some(mut subscription) = sql::find(ctx, id).await? else { return Ok(None) };
     sql::load_items(ctx, &mut subscription).await?;
     Ok(Some(subscription))
+}
+
+/// Writes a changed subscription and its items, and the event that tells of it.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub(crate) async fn save(ctx: &mut Ctx, before: &Subscription, after: &Subscription) -> Result<()> {
+    if before == after {
+        return Ok(());
+    }
+    sql::update(ctx, after).await?;
+    for item in &after.items {
+        let was = before.items.iter().find(|old| old.id == item.id);
+        if was != Some(item) {
+            sql::update_item(ctx, item).await?;
+        }
+    }
+    let kind = "customer.subscription.updated";
+    outbox::push_update(ctx, kind, &before.wire(), &after.wire()).await
+}
+
+/// Finalizes the invoice of a change at once, and collects or sends it.
+///
+/// # Errors
+/// A 400 when an amount does not fit.
+pub(crate) async fn settle_at_once(
+    ctx: &mut Ctx,
+    invoice: &mut Invoice,
+    customer: &mut Customer,
+) -> Result<()> {
+    invoice.auto_advance = true;
+    invoices::finalize_held(ctx, invoice, customer).await?;
+    invoices::after_finalizing(ctx, invoice, customer).await
 }
 
 /// Reads a subscription whose id is in the path.

@@ -57,6 +57,12 @@ pub async fn propose(
         billing_mode_updated_at: None,
         billing_cycle_anchor: ctx.now,
         start_date: ctx.now,
+        test_clock: customer.test_clock.clone(),
+        trial_start: None,
+        trial_end: None,
+        cancel_at: None,
+        cancel_at_period_end: false,
+        terms: super::Terms::default(),
         canceled_at: None,
         ended_at: None,
         cancellation: CancellationDetails::default(),
@@ -128,6 +134,7 @@ async fn checked_items(
             metadata: metadata.0,
             current_period,
             created: ctx.now,
+            terms: super::ItemTerms::default(),
         });
     }
     Ok(items)

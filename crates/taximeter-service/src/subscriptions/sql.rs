@@ -4,7 +4,7 @@ use taximeter_db::{Arg, Cells, DbError, Row};
 use taximeter_kernel::id::{Customer, Id, Price, SubscriptionItem};
 use taximeter_kernel::time::{Period, Timestamp};
 
-use super::{CancellationDetails, Item, Subscription};
+use super::{CancellationDetails, Item, ItemTerms, Subscription};
 use crate::ctx::{Ctx, optional_word, word};
 use crate::error::Result;
 use crate::page::ListSql;
@@ -52,6 +52,12 @@ impl Row for Subscription {
             billing_mode_updated_at: cells.get("billing_mode_updated_at")?,
             billing_cycle_anchor: cells.get("billing_cycle_anchor")?,
             start_date: cells.get("start_date")?,
+            test_clock: cells.get("test_clock")?,
+            trial_start: cells.get("trial_start")?,
+            trial_end: cells.get("trial_end")?,
+            cancel_at: cells.get("cancel_at")?,
+            cancel_at_period_end: cells.get("cancel_at_period_end")?,
+            terms: stored::read(cells, "terms")?,
             canceled_at: cells.get("canceled_at")?,
             ended_at: cells.get("ended_at")?,
             cancellation: CancellationDetails {
@@ -77,6 +83,7 @@ struct BareItem {
     metadata: std::collections::BTreeMap<String, String>,
     current_period: Period,
     created: Timestamp,
+    terms: ItemTerms,
 }
 
 impl Row for BareItem {
@@ -90,6 +97,7 @@ impl Row for BareItem {
             metadata: stored::read(cells, "metadata")?,
             current_period: Period { start, end },
             created: cells.get("created")?,
+            terms: stored::read(cells, "terms")?,
         })
     }
 }
@@ -104,6 +112,7 @@ impl BareItem {
             metadata: self.metadata,
             current_period: self.current_period,
             created: self.created,
+            terms: self.terms,
         })
     }
 }
@@ -160,8 +169,15 @@ pub(super) async fn count_of_customer(ctx: &mut Ctx, customer: &Id<Customer>) ->
     Ok(ctx.tx.one(sql, args).await?)
 }
 
+pub(super) async fn delete_item(ctx: &mut Ctx, id: &Id<SubscriptionItem>) -> Result<()> {
+    let args = ctx.args([Arg::from(id)]);
+    let sql = "DELETE FROM subscription_items WHERE account = $1 AND livemode = $2 AND id = $3";
+    ctx.tx.execute(sql, args).await?;
+    Ok(())
+}
+
 /// The columns that can change, in the order of both statements below.
-fn columns(subscription: &Subscription) -> Result<[Arg; 19]> {
+fn columns(subscription: &Subscription) -> Result<[Arg; 25]> {
     Ok([
         Arg::from(subscription.status.as_str()),
         Arg::from(subscription.currency),
@@ -182,6 +198,12 @@ fn columns(subscription: &Subscription) -> Result<[Arg; 19]> {
         stored::write(&subscription.metadata)?,
         Arg::from(subscription.created),
         Arg::from(&subscription.customer),
+        Arg::from(subscription.test_clock.as_ref()),
+        Arg::from(subscription.trial_start),
+        Arg::from(subscription.trial_end),
+        Arg::from(subscription.cancel_at),
+        Arg::from(subscription.cancel_at_period_end),
+        stored::write(&subscription.terms)?,
     ])
 }
 
@@ -192,8 +214,10 @@ pub(super) async fn insert(ctx: &mut Ctx, subscription: &Subscription) -> Result
                collection_method, days_until_due, billing_mode, proration_discounts, \
                billing_mode_updated_at, billing_cycle_anchor, start_date, canceled_at, ended_at, \
                cancellation_reason, cancellation_feedback, cancellation_comment, description, \
-               latest_invoice, metadata, created, customer) VALUES ($1, $2, $3, $4, $5, $6, $7, \
-               $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+               latest_invoice, metadata, created, customer, test_clock, trial_start, trial_end, \
+               cancel_at, cancel_at_period_end, terms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, \
+               $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, \
+               $25, $26, $27, $28)";
     ctx.tx.execute(sql, args).await?;
     for item in &subscription.items {
         insert_item(ctx, item).await?;
@@ -211,10 +235,11 @@ pub(super) async fn insert_item(ctx: &mut Ctx, item: &Item) -> Result<()> {
         Arg::from(item.current_period.start),
         Arg::from(item.current_period.end),
         Arg::from(item.created),
+        stored::write(&item.terms)?,
     ]);
     let sql = "INSERT INTO subscription_items (account, livemode, id, subscription, price, \
-               quantity, metadata, current_period_start, current_period_end, created) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+               quantity, metadata, current_period_start, current_period_end, created, terms) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     ctx.tx.execute(sql, args).await?;
     Ok(())
 }
@@ -227,7 +252,9 @@ pub(super) async fn update(ctx: &mut Ctx, subscription: &Subscription) -> Result
                billing_mode_updated_at = $10, billing_cycle_anchor = $11, start_date = $12, \
                canceled_at = $13, ended_at = $14, cancellation_reason = $15, \
                cancellation_feedback = $16, cancellation_comment = $17, description = $18, \
-               latest_invoice = $19, metadata = $20, created = $21, customer = $22 \
+               latest_invoice = $19, metadata = $20, created = $21, customer = $22, \
+               test_clock = $23, trial_start = $24, trial_end = $25, cancel_at = $26, \
+               cancel_at_period_end = $27, terms = $28 \
                WHERE account = $1 AND livemode = $2 AND id = $3";
     ctx.tx.execute(sql, args).await?;
     Ok(())
@@ -240,9 +267,11 @@ pub(super) async fn update_item(ctx: &mut Ctx, item: &Item) -> Result<()> {
         stored::write(&item.metadata)?,
         Arg::from(item.current_period.start),
         Arg::from(item.current_period.end),
+        Arg::from(&item.price.id),
+        stored::write(&item.terms)?,
     ]);
     let sql = "UPDATE subscription_items SET quantity = $4, metadata = $5, \
-               current_period_start = $6, current_period_end = $7 \
+               current_period_start = $6, current_period_end = $7, price = $8, terms = $9 \
                WHERE account = $1 AND livemode = $2 AND id = $3";
     ctx.tx.execute(sql, args).await?;
     Ok(())

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use taximeter_kernel::id::{
     Customer as CustomerKind, Id, Invoice as InvoiceKind, Subscription as SubscriptionKind,
-    SubscriptionItem,
+    SubscriptionItem, TestClock,
 };
 use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::{Period, Timestamp};
 
+use super::terms::{ItemTerms, Terms};
 use crate::choice;
 use crate::params::Choice;
 use crate::prices::Price;
@@ -105,6 +106,8 @@ pub struct Item {
     pub current_period: Period,
     /// When it was added.
     pub created: Timestamp,
+    /// What is agreed beyond that.
+    pub terms: ItemTerms,
 }
 
 /// Why and how a subscription ended.
@@ -146,6 +149,18 @@ pub struct Subscription {
     pub billing_cycle_anchor: Timestamp,
     /// When it began.
     pub start_date: Timestamp,
+    /// The test clock that its time is told by.
+    pub test_clock: Option<Id<TestClock>>,
+    /// When its trial began: the latest in flexible mode, the first in classic mode.
+    pub trial_start: Option<Timestamp>,
+    /// When its trial ends or ended.
+    pub trial_end: Option<Timestamp>,
+    /// When it will end.
+    pub cancel_at: Option<Timestamp>,
+    /// Whether that is the end of the period.
+    pub cancel_at_period_end: bool,
+    /// What is agreed beyond that.
+    pub terms: Terms,
     /// When it was asked to end.
     pub canceled_at: Option<Timestamp>,
     /// When it ended.
@@ -175,6 +190,17 @@ impl Subscription {
     #[must_use]
     pub const fn has_ended(&self) -> bool {
         matches!(self.status, Status::Canceled | Status::IncompleteExpired)
+    }
+
+    /// Whether it is billed period by period.
+    #[must_use]
+    pub const fn renews(&self) -> bool {
+        match self.status {
+            Status::Active | Status::PastDue | Status::Trialing | Status::Unpaid => true,
+            Status::Canceled | Status::Incomplete | Status::IncompleteExpired | Status::Paused => {
+                false
+            }
+        }
     }
 }
 

@@ -3,16 +3,14 @@
 use taximeter_kernel::id::{
     Customer as CustomerKind, Id, Kind as _, Subscription as SubscriptionKind, SubscriptionItem,
 };
-use taximeter_kernel::price::UsageType;
-use taximeter_kernel::time::Period;
 
 use super::create::checked_days;
+use super::ending::end_now;
 use super::input::{Cancel, CancellationDetailsInput, ItemUpdate, Update};
 use super::{CancellationDetails, CollectionMethod, Status, Subscription, items, retrieve, sql};
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::error::{Error, Result};
-use crate::invoices::{self, BillingReason, Draft, lines_of_item};
 use crate::outbox;
 use crate::params::Clear;
 
@@ -117,7 +115,7 @@ pub async fn cancel(ctx: &mut Ctx, id: &str, input: Cancel) -> Result<Subscripti
     if let Some(input) = cancellation_details {
         apply_details(input, &mut details);
     }
-    end(ctx, before, details, billed).await
+    end_now(ctx, before, details, billed).await
 }
 
 /// Ends every subscription of a customer, without billing what is left. The caller holds the
@@ -130,7 +128,7 @@ pub async fn cancel_all_of_customer(ctx: &mut Ctx, customer: &Id<CustomerKind>) 
         // Read again once it is held: another request may have ended it meanwhile.
         if let Some(before) = locked_unless_ended(ctx, listed.id.as_str()).await? {
             let details = before.cancellation.clone();
-            end(ctx, before, details, None).await?;
+            end_now(ctx, before, details, None).await?;
         }
     }
     Ok(())
@@ -160,56 +158,4 @@ async fn locked_unless_ended(ctx: &mut Ctx, id: &str) -> Result<Option<Subscript
     sql::lock(ctx, id).await?;
     let found = super::find(ctx, id).await?;
     Ok(found.filter(|subscription| !subscription.has_ended()))
-}
-
-/// Ends a subscription, and bills its customer for the usage so far if there is one to bill.
-async fn end(
-    ctx: &mut Ctx,
-    before: Subscription,
-    details: CancellationDetails,
-    billed: Option<Customer>,
-) -> Result<Subscription> {
-    let mut after = before;
-    after.status = Status::Canceled;
-    after.canceled_at = Some(ctx.now);
-    after.ended_at = Some(ctx.now);
-    let reason = Some("cancellation_requested".to_owned());
-    after.cancellation = CancellationDetails { reason, ..details };
-    if let Some(customer) = billed {
-        bill_usage_so_far(ctx, &mut after, customer).await?;
-    }
-    sql::update(ctx, &after).await?;
-    outbox::push(ctx, "customer.subscription.deleted", &after.wire()).await?;
-    Ok(after)
-}
-
-/// Bills the usage of the periods that are cut short: `[start, now)`. While nothing renews, a period
-/// goes on past its end, so that no usage is left out.
-async fn bill_usage_so_far(
-    ctx: &mut Ctx,
-    subscription: &mut Subscription,
-    customer: Customer,
-) -> Result<()> {
-    let mut lines = Vec::new();
-    for item in subscription.items.iter().rev() {
-        if item.price.usage_type() != UsageType::Metered {
-            continue;
-        }
-        let period = Period { start: item.current_period.start, end: ctx.now };
-        lines.extend(lines_of_item(ctx, subscription, item, period).await?);
-    }
-    if lines.is_empty() {
-        return Ok(());
-    }
-    let draft = Draft {
-        customer: &customer,
-        subscription,
-        billing_reason: BillingReason::SubscriptionUpdate,
-        period: Period { start: ctx.now, end: ctx.now },
-        created: ctx.now,
-        lines,
-    };
-    let invoice = draft.invoice(ctx.new_id())?;
-    subscription.latest_invoice = Some(invoice.id.clone());
-    invoices::issue(ctx, invoice, &customer, customer.clone()).await
 }

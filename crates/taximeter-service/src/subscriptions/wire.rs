@@ -11,19 +11,20 @@ impl Subscription {
     /// The object `subscription`.
     #[must_use]
     pub fn wire(&self) -> Value {
-        json!({
+        let terms = &self.terms;
+        let object = json!({
             "id": self.id.as_str(),
             "object": "subscription",
             "application": null,
             "application_fee_percent": null,
             "automatic_tax": { "disabled_reason": null, "enabled": false, "liability": null },
             "billing_cycle_anchor": self.billing_cycle_anchor.0,
-            "billing_cycle_anchor_config": null,
+            "billing_cycle_anchor_config": terms.anchor_config,
             "billing_mode": self.billing_mode_wire(),
             "billing_schedules": [],
-            "billing_thresholds": null,
-            "cancel_at": null,
-            "cancel_at_period_end": false,
+            "billing_thresholds": terms.billing_thresholds,
+            "cancel_at": seconds(self.cancel_at),
+            "cancel_at_period_end": self.cancel_at_period_end,
             "canceled_at": seconds(self.canceled_at),
             "cancellation_details": self.cancellation.wire(),
             "collection_method": self.collection_method.as_str(),
@@ -32,17 +33,17 @@ impl Subscription {
             "customer": self.customer.as_str(),
             "customer_account": null,
             "days_until_due": self.days_until_due,
-            "default_payment_method": null,
+            "default_payment_method": terms.default_payment_method,
             "default_source": null,
             "default_tax_rates": [],
             "description": self.description,
-            "discounts": [],
+            "discounts": terms.discounts,
             "ended_at": seconds(self.ended_at),
             "invoice_settings": {
                 "account_tax_ids": null,
-                "custom_fields": null,
-                "description": null,
-                "footer": null,
+                "custom_fields": terms.invoice_settings.custom_fields,
+                "description": terms.invoice_settings.description,
+                "footer": terms.invoice_settings.footer,
                 "issuer": { "type": "self" },
             },
             "items": self.items_wire(),
@@ -50,31 +51,42 @@ impl Subscription {
             "livemode": self.livemode,
             "managed_payments": null,
             "metadata": self.metadata,
-            "next_pending_invoice_item_invoice": null,
+            "next_pending_invoice_item_invoice": terms.next_pending_invoice,
             "on_behalf_of": null,
-            "pause_collection": null,
+            "pause_collection": terms.pause_collection,
             "payment_settings": {
                 "payment_method_options": null,
-                "payment_method_types": null,
-                "save_default_payment_method": "off",
+                "payment_method_types": terms.payment_settings.payment_method_types,
+                "save_default_payment_method": terms
+                    .payment_settings
+                    .save_default_payment_method
+                    .map_or("off", Choice::as_str),
             },
-            "pending_invoice_item_interval": null,
+            "pending_invoice_item_interval": terms.pending_interval,
             "pending_setup_intent": null,
             "pending_update": null,
-            "schedule": null,
+            "schedule": terms.schedule,
             "start_date": self.start_date.0,
             "status": self.status.as_str(),
-            "test_clock": null,
+            "status_details": terms.paused.map(|paused| json!({
+                "paused": {
+                    "subscription": { "type": paused.reason },
+                    "transitioned_at": paused.transitioned_at,
+                    "type": "subscription",
+                },
+            })),
+            "test_clock": self.test_clock.as_ref().map(Id::as_str),
             "transfer_data": null,
-            "trial_end": null,
+            "trial_end": seconds(self.trial_end),
             "trial_settings": {
                 "end_behavior": {
-                    "billing_cycle_anchor": null,
-                    "missing_payment_method": "create_invoice",
+                    "billing_cycle_anchor": terms.trial_settings.billing_cycle_anchor,
+                    "missing_payment_method": terms.trial_settings.missing_payment_method,
                 },
             },
-            "trial_start": null,
-        })
+            "trial_start": seconds(self.trial_start),
+        });
+        without_nulls(object, &["status_details"])
     }
 
     fn items_wire(&self) -> Value {
@@ -120,12 +132,12 @@ impl Item {
         let mut item = json!({
             "id": self.id.as_str(),
             "object": "subscription_item",
-            "billing_thresholds": null,
+            "billing_thresholds": self.terms.billing_thresholds,
             "created": self.created.0,
             "current_period_end": self.current_period.end.0,
             "current_period_start": self.current_period.start.0,
             "current_trial": null,
-            "discounts": [],
+            "discounts": self.terms.discounts,
             "metadata": self.metadata,
             "plan": self.price.plan_wire(),
             "price": self.price.wire(),

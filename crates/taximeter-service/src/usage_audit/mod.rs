@@ -244,6 +244,7 @@ impl Owner {
             version: ApiVersion::newest(),
             request: self.request.clone(),
             idempotency_key: None,
+            by_time: false,
         }
     }
 }

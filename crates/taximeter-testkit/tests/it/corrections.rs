@@ -361,6 +361,7 @@ async fn ctx(app: &TestApp, entry: &Value) -> Ctx {
         version: taximeter_service::version::ApiVersion::newest(),
         request: taximeter_kernel::id::Id::parse("req_7").unwrap(),
         idempotency_key: None,
+        by_time: false,
     };
     Ctx::begin(app.services(), caller, app.now()).await.unwrap()
 }

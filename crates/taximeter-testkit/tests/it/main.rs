@@ -65,6 +65,8 @@ mod products;
 #[cfg(test)]
 mod promotion_codes;
 #[cfg(test)]
+mod renewals;
+#[cfg(test)]
 mod schema;
 #[cfg(test)]
 mod search;
@@ -78,6 +80,8 @@ mod subscriptions;
 mod support;
 #[cfg(test)]
 mod tax_rates;
+#[cfg(test)]
+mod test_clocks;
 #[cfg(test)]
 mod versions;
 #[cfg(test)]

@@ -13,4 +13,9 @@ resource! { "invoice":
     GET "/v1/invoices/search" => invoices::search(search::Search);
     GET "/v1/invoices/{id}" => invoices::retrieve(id);
     GET "/v1/invoices/{id}/lines" => invoices::lines(id, invoices::Lines);
+    POST "/v1/invoices/{id}/finalize" => invoices::finalize(id, invoices::Finalize);
+    POST "/v1/invoices/{id}/pay" => invoices::pay(id, invoices::Pay);
+    POST "/v1/invoices/{id}/send" => invoices::send(id, invoices::Plain);
+    POST "/v1/invoices/{id}/void" => invoices::void(id, invoices::Plain);
+    POST "/v1/invoices/{id}/mark_uncollectible" => invoices::mark_uncollectible(id, invoices::Plain);
 }

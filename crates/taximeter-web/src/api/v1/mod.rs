@@ -1,6 +1,7 @@
 //! `/v1`: forms in, JSON out.
 
 mod analytics;
+mod billing_settings;
 mod coupons;
 mod customers;
 mod events;
@@ -17,6 +18,7 @@ mod promotion_codes;
 mod subscription_items;
 mod subscriptions;
 mod tax_rates;
+mod test_clocks;
 mod usage_audit;
 mod webhook_endpoints;
 
@@ -26,6 +28,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     [
         analytics::endpoints(),
         coupons::endpoints(),
+        billing_settings::endpoints(),
         customers::endpoints(),
         events::endpoints(),
         invoices::endpoints(),
@@ -41,6 +44,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         subscription_items::endpoints(),
         subscriptions::endpoints(),
         tax_rates::endpoints(),
+        test_clocks::endpoints(),
         usage_audit::endpoints(),
         webhook_endpoints::endpoints(),
     ]

@@ -1,0 +1,134 @@
+//! Doing what is due.
+
+use taximeter_kernel::id::{Id, TestClock};
+use taximeter_kernel::time::{HOUR_S, Timestamp};
+
+use super::sql::{self, Due};
+use super::{Job, Kind};
+use crate::ctx::{Caller, Ctx, Services};
+use crate::error::{Error, Result};
+use crate::{invoices, subscriptions, test_clocks};
+
+/// How many jobs are done in one transaction: few enough that requests wait but for milliseconds,
+/// many enough that a sync is shared.
+const BATCH: i64 = 16;
+/// After the first failure, a job is tried again in so many seconds; after each further one in twice
+/// as many, to an hour at most.
+const RETRY_S: i64 = 10;
+/// The longest text of an error that is kept.
+const ERROR_CHARS_MAX: usize = 500;
+
+/// What a pass over the jobs that are due came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pass {
+    /// How many were done.
+    pub done: usize,
+    /// How many failed, and were put off.
+    pub failed: usize,
+}
+
+impl Pass {
+    /// Whether there may be more to do at once.
+    #[must_use]
+    pub const fn found_any(self) -> bool {
+        self.done > 0 || self.failed > 0
+    }
+}
+
+/// Does a batch of the jobs that are due `now`, in one transaction. One that fails is undone by
+/// itself and put off.
+///
+/// # Errors
+/// A 500 when the database cannot be used: then nothing was done.
+pub async fn run_due(services: &Services, now: Timestamp) -> Result<Pass> {
+    let mut tx = services.db.begin().await?;
+    let claimed = sql::claim(&mut tx, now, BATCH).await?;
+    let mut pass = Pass::default();
+    let Some(first) = claimed.first() else { return Ok(pass) };
+    let request = Id::generate((services.entropy)());
+    let caller = Caller::time(first.scope.clone(), request);
+    let mut ctx = Ctx::in_transaction(tx, services, caller, now);
+    for job in claimed {
+        ctx.caller.scope = job.scope.clone();
+        ctx.now = now;
+        let undo = ctx.tx.savepoint().await?;
+        match run(&mut ctx, &job).await {
+            Ok(()) => {
+                ctx.tx.release(undo).await?;
+                pass.done += 1;
+            }
+            Err(error) => {
+                ctx.tx.rollback_to(undo).await?;
+                put_off(&mut ctx, &job, now, &error).await?;
+                pass.failed += 1;
+            }
+        }
+    }
+    ctx.commit().await?;
+    Ok(pass)
+}
+
+async fn put_off(ctx: &mut Ctx, job: &Due, now: Timestamp, error: &Error) -> Result<()> {
+    let doublings = u32::try_from(job.attempts).unwrap_or(u32::MAX).min(16);
+    let wait = RETRY_S.saturating_mul(2_i64.saturating_pow(doublings)).min(HOUR_S);
+    tracing::warn!(
+        job.kind = crate::params::Choice::as_str(job.kind),
+        job.subject = job.subject,
+        job.attempts = job.attempts,
+        error = told(error),
+        "work that is due failed, and is put off"
+    );
+    sql::put_off(ctx, job, Timestamp(now.0.saturating_add(wait)), &told(error)).await
+}
+
+/// What an error says, with what is behind it, for the operator.
+pub(crate) fn told(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text.chars().filter(|c| *c != '\0').take(ERROR_CHARS_MAX).collect()
+}
+
+/// When the next job by a clock is due, if one is at `until` or before.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub(crate) async fn next_of_clock(
+    ctx: &mut Ctx,
+    clock: &Id<TestClock>,
+    until: Timestamp,
+) -> Result<Option<Timestamp>> {
+    Ok(sql::first_of_clock(ctx, clock, until).await?.map(|job| job.due))
+}
+
+/// Does the next job that is due by a clock at `until` or before, at its own instant, and says which
+/// instant that was.
+///
+/// # Errors
+/// What the job failed with.
+pub(crate) async fn run_next_of_clock(
+    ctx: &mut Ctx,
+    clock: &Id<TestClock>,
+    until: Timestamp,
+) -> Result<Option<Timestamp>> {
+    let Some(job) = sql::first_of_clock(ctx, clock, until).await? else { return Ok(None) };
+    ctx.now = job.due;
+    run(ctx, &job).await?;
+    Ok(Some(job.due))
+}
+
+async fn run(ctx: &mut Ctx, job: &Due) -> Result<()> {
+    // Struck out first: what the handler puts down again is for the next time.
+    let struck = Job { kind: job.kind, subject: &job.subject, clock: job.clock.as_ref() };
+    sql::forget(ctx, struck).await?;
+    match job.kind {
+        Kind::Invoice => invoices::advance(ctx, &job.subject).await,
+        Kind::Subscription => subscriptions::advance(ctx, &job.subject, job.due).await,
+        // On the heap: a clock does jobs of its own.
+        Kind::TestClock => Box::pin(test_clocks::go_on(ctx, &job.subject)).await,
+    }
+}

@@ -1,0 +1,351 @@
+//! What time brings a subscription: a trial's end, a renewal, its end.
+//!
+//! There is one job for each subscription, due at the earliest of its next instants. Its handler does
+//! all that is due, in order, and puts the job down for what comes next.
+
+use taximeter_kernel::price::UsageType;
+use taximeter_kernel::time::{DAY_S, HOUR_S, Period, Timestamp};
+
+use super::terms::{MissingPaymentMethod, PauseBehavior, Paused, PausedReason};
+use super::{CollectionMethod, Debit, Item, Status, Subscription, TrialAnchor, ending, sql};
+use crate::billing_settings::{self, BillingSettings};
+use crate::ctx::Ctx;
+use crate::customers::{self, Customer};
+use crate::error::Result;
+use crate::invoices::{
+    self, BillingReason, Draft, Invoice, Line, UncollectibleReason, lines_of_item,
+};
+use crate::jobs::{self, Job};
+use crate::outbox;
+
+/// How long the first invoice may stay unpaid, in seconds (Stripe's).
+const INCOMPLETE_S: i64 = 23 * HOUR_S;
+/// How long before a trial ends that is announced, in seconds (Stripe's).
+const TRIAL_WILL_END_S: i64 = 3 * DAY_S;
+
+/// What is due at an instant. At the same one, the first of these comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// The first invoice was not paid in time.
+    Expire,
+    /// Invoices are no longer held back.
+    ResumeCollection,
+    /// A trial will end.
+    TellTrialEnds,
+    /// The next renewal is near.
+    TellUpcoming,
+    /// It ends.
+    End,
+    /// A trial ends.
+    EndTrial,
+    /// A period ends, and the next one begins.
+    Renew,
+}
+
+/// What is due next of a subscription, and when.
+fn next(sub: &Subscription, settings: &BillingSettings) -> Option<(Timestamp, What)> {
+    if sub.status == Status::Incomplete {
+        return Some((Timestamp(sub.created.0.saturating_add(INCOMPLETE_S)), What::Expire));
+    }
+    if sub.has_ended() {
+        return None;
+    }
+    let mut all: Vec<(Timestamp, What)> = Vec::new();
+    let resumes = sub.terms.pause_collection.and_then(|pause| pause.resumes_at);
+    all.extend(resumes.map(|at| (Timestamp(at), What::ResumeCollection)));
+    all.extend(sub.cancel_at.map(|at| (at, What::End)));
+    if sub.status == Status::Trialing
+        && let Some(end) = sub.trial_end
+    {
+        if sub.terms.told.trial_will_end != Some(end.0) {
+            let at = end.0.saturating_sub(TRIAL_WILL_END_S);
+            all.push((Timestamp(at), What::TellTrialEnds));
+        }
+        all.push((end, What::EndTrial));
+    } else if sub.renews()
+        && let Some(boundary) = sub.next_boundary()
+    {
+        all.extend(upcoming(sub, settings, boundary).map(|at| (at, What::TellUpcoming)));
+        all.push((boundary, What::Renew));
+    }
+    all.into_iter().min()
+}
+
+/// When the renewal at `boundary` is announced, if it is still to be: never before the period began.
+fn upcoming(
+    sub: &Subscription,
+    settings: &BillingSettings,
+    boundary: Timestamp,
+) -> Option<Timestamp> {
+    if settings.upcoming_days == 0
+        || sub.terms.told.upcoming == Some(boundary.0)
+        || sub.cancel_at.is_some_and(|end| end <= boundary)
+    {
+        return None;
+    }
+    let at = boundary.0.saturating_sub(settings.upcoming_days.saturating_mul(DAY_S));
+    let start = sub.items.iter().map(|item| item.current_period.start).max()?;
+    (at > start.0).then_some(Timestamp(at))
+}
+
+/// Puts down when time next brings something to a subscription.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub async fn put_down(ctx: &mut Ctx, sub: &Subscription) -> Result<()> {
+    let settings = billing_settings::retrieve(ctx).await?;
+    let due = next(sub, &settings).map(|(at, _)| at);
+    let (subject, clock) = (sub.id.as_str(), sub.test_clock.as_ref());
+    let job = Job { kind: jobs::Kind::Subscription, subject, clock };
+    jobs::schedule(ctx, job, due).await
+}
+
+/// Does all that time has brought a subscription.
+///
+/// # Errors
+/// A 500 when the database cannot be used.
+pub async fn advance(ctx: &mut Ctx, id: &str, _due: Timestamp) -> Result<()> {
+    let Some(seen) = sql::find(ctx, id).await? else { return Ok(()) };
+    let mut customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
+    sql::lock(ctx, id).await?;
+    let settings = billing_settings::retrieve(ctx).await?;
+    loop {
+        // Read anew: what an invoice brings about is written by it.
+        let Some(sub) = super::find(ctx, id).await? else { return Ok(()) };
+        match next(&sub, &settings) {
+            Some((at, what)) if at <= ctx.now => {
+                let mut work = Work { at, settings: &settings, customer: &mut customer };
+                work.perform(ctx, sub, what).await?;
+            }
+            _ => return put_down(ctx, &sub).await,
+        }
+    }
+}
+
+/// One thing that is due, at the instant it was due.
+struct Work<'a> {
+    at: Timestamp,
+    settings: &'a BillingSettings,
+    customer: &'a mut Customer,
+}
+
+impl Work<'_> {
+    async fn perform(&mut self, ctx: &mut Ctx, sub: Subscription, what: What) -> Result<()> {
+        match what {
+            What::Expire => ending::expire(ctx, sub, self.customer).await,
+            What::ResumeCollection => {
+                let mut after = sub.clone();
+                after.terms.pause_collection = None;
+                super::save(ctx, &sub, &after).await
+            }
+            What::TellTrialEnds => {
+                let mut after = sub;
+                after.terms.told.trial_will_end = after.trial_end.map(|at| at.0);
+                sql::update(ctx, &after).await?;
+                outbox::push(ctx, "customer.subscription.trial_will_end", &after.wire()).await
+            }
+            What::TellUpcoming => self.tell_upcoming(ctx, sub).await,
+            What::End => self.end(ctx, sub).await,
+            What::EndTrial => self.end_trial(ctx, sub).await,
+            What::Renew => self.renew(ctx, sub).await,
+        }
+    }
+
+    async fn tell_upcoming(&self, ctx: &mut Ctx, sub: Subscription) -> Result<()> {
+        let mut after = sub;
+        after.terms.told.upcoming = after.next_boundary().map(|at| at.0);
+        sql::update(ctx, &after).await?;
+        let invoice = invoices::preview::next_of_subscription(ctx, self.customer, &after).await?;
+        outbox::push(ctx, "invoice.upcoming", &invoice.wire()).await
+    }
+
+    /// The end of a period: what was used in it is billed, and licensed items for the next one.
+    async fn renew(&mut self, ctx: &mut Ctx, sub: Subscription) -> Result<()> {
+        let mut after = sub.clone();
+        let ended = period_of_invoice(&sub, self.at);
+        let mut lines = Vec::new();
+        // Newest item first, as invoices have them.
+        for item in after.items.iter_mut().rev() {
+            if item.current_period.end <= self.at {
+                lines.extend(roll(ctx, &sub, item).await?);
+            }
+        }
+        self.bill(ctx, &sub, after, BillingReason::SubscriptionCycle, ended, lines).await
+    }
+
+    /// The end of a trial, of which nothing is billed: the first period begins.
+    async fn end_trial(&mut self, ctx: &mut Ctx, sub: Subscription) -> Result<()> {
+        let automatic = sub.collection_method == CollectionMethod::ChargeAutomatically;
+        let default = sub.terms.default_payment_method.as_deref();
+        if automatic && !invoices::can_be_charged(ctx, self.customer, default).await? {
+            match sub.terms.trial_settings.missing_payment_method {
+                MissingPaymentMethod::CreateInvoice => {}
+                MissingPaymentMethod::Cancel => {
+                    return ending::end_at(ctx, sub, self.at, "payment_failed").await;
+                }
+                MissingPaymentMethod::Pause => return self.pause(ctx, sub).await,
+            }
+        }
+        let mut after = sub.clone();
+        after.status = Status::Active;
+        let counted_on =
+            sub.terms.trial_settings.billing_cycle_anchor == Some(TrialAnchor::Unchanged);
+        if !counted_on && after.billing_cycle_anchor <= self.at {
+            after.billing_cycle_anchor = self.at;
+        }
+        let ended = period_of_invoice(&sub, self.at);
+        let mut lines = Vec::new();
+        for place in (0..after.items.len()).rev() {
+            let (first, charged) = super::periods::begin(ctx, &after, place, self.at).await?;
+            if let Some(item) = after.items.get_mut(place) {
+                item.current_period = first;
+                item.terms.usage_from = None;
+            }
+            lines.extend(charged);
+        }
+        self.bill(ctx, &sub, after, BillingReason::SubscriptionCycle, ended, lines).await
+    }
+
+    async fn pause(&self, ctx: &mut Ctx, sub: Subscription) -> Result<()> {
+        let mut after = sub.clone();
+        after.status = Status::Paused;
+        let reason = PausedReason::TrialEndWithoutPaymentMethod;
+        after.terms.paused = Some(Paused { reason, transitioned_at: self.at.0 });
+        super::save(ctx, &sub, &after).await?;
+        outbox::push(ctx, "customer.subscription.paused", &after.wire()).await
+    }
+
+    /// The end: what was used is billed, and nothing in advance.
+    async fn end(&mut self, ctx: &mut Ctx, sub: Subscription) -> Result<()> {
+        let mut lines = Vec::new();
+        if sub.status != Status::Trialing && sub.status != Status::Paused {
+            for item in sub.items.iter().rev() {
+                if item.price.usage_type() == UsageType::Metered {
+                    let period = Period { start: unbilled_from(item), end: self.at };
+                    lines.extend(lines_of_item(ctx, &sub, item, period).await?);
+                }
+            }
+        }
+        let ended = period_of_invoice(&sub, self.at);
+        let mut after = sub.clone();
+        ending::set_ended(&mut after, self.at);
+        let reason = BillingReason::SubscriptionCycle;
+        let (invoice, after) = self.draw_up(ctx, after, reason, ended, lines).await?;
+        sql::update(ctx, &after).await?;
+        ending::stop_collecting(ctx, &after, invoice.as_ref()).await?;
+        outbox::push(ctx, "customer.subscription.deleted", &after.wire()).await
+    }
+
+    /// Draws up an invoice, keeps the subscription as it is after it, and tells of both.
+    async fn bill(
+        &mut self,
+        ctx: &mut Ctx,
+        before: &Subscription,
+        after: Subscription,
+        reason: BillingReason,
+        period: Period,
+        lines: Vec<Line>,
+    ) -> Result<()> {
+        let (_, after) = self.draw_up(ctx, after, reason, period, lines).await?;
+        super::save(ctx, before, &after).await
+    }
+
+    /// Draws up the draft of an invoice that will go on by itself, unless invoices are held back or
+    /// there is nothing to go on it.
+    async fn draw_up(
+        &mut self,
+        ctx: &mut Ctx,
+        mut after: Subscription,
+        billing_reason: BillingReason,
+        period: Period,
+        lines: Vec<Line>,
+    ) -> Result<(Option<Invoice>, Subscription)> {
+        let created = ctx.now;
+        let customer = &*self.customer;
+        let subscription = &after;
+        let draft = Draft { customer, subscription, billing_reason, period, created, lines };
+        let mut invoice = draft.invoice(ctx.new_id())?;
+        invoices::sweep_pending(ctx, &mut invoice).await?;
+        if invoice.lines.is_empty() {
+            return Ok((None, after));
+        }
+        let pause = after.terms.pause_collection.map(|pause| pause.behavior);
+        let held_back = pause.is_some() || after.status == Status::Unpaid;
+        if !held_back {
+            invoice.auto_advance = true;
+            let at = Timestamp(ctx.now.0.saturating_add(self.settings.draft_grace_s));
+            invoice.automatically_finalizes_at = Some(at);
+            if invoice.collection_method == CollectionMethod::ChargeAutomatically {
+                invoice.details.next_payment_attempt = Some(at.0);
+            }
+        }
+        invoices::keep_draft(ctx, &mut invoice).await?;
+        note_debits(&mut after, &invoice);
+        after.latest_invoice = Some(invoice.id.clone());
+        match pause {
+            None | Some(PauseBehavior::KeepAsDraft) => {}
+            Some(PauseBehavior::MarkUncollectible) => {
+                invoices::finalize_held(ctx, &mut invoice, self.customer).await?;
+                if invoice.status == invoices::Status::Open {
+                    let reason = UncollectibleReason::SubscriptionPaused;
+                    invoices::give_up(ctx, &mut invoice, reason).await?;
+                }
+            }
+            Some(PauseBehavior::Void) => {
+                invoices::finalize_held(ctx, &mut invoice, self.customer).await?;
+                if invoice.status == invoices::Status::Open {
+                    invoices::void_held(ctx, &mut invoice, self.customer).await?;
+                }
+            }
+        }
+        Ok((Some(invoice), after))
+    }
+}
+
+/// The span that an invoice at a boundary bears: the period that was gone through.
+fn period_of_invoice(sub: &Subscription, at: Timestamp) -> Period {
+    let start = sub.items.iter().map(|item| item.current_period.start).max();
+    Period { start: start.unwrap_or(at).min(at), end: at }
+}
+
+/// From when the usage of an item is still to be billed.
+pub(super) fn unbilled_from(item: &Item) -> Timestamp {
+    item.terms.usage_from.map_or(item.current_period.start, Timestamp)
+}
+
+/// Takes an item to its next period, and gives the lines of that: the usage of the period that ended,
+/// or the quantity for the one that begins.
+async fn roll(ctx: &mut Ctx, sub: &Subscription, item: &mut Item) -> Result<Vec<Line>> {
+    let next = super::next_period(sub, item)?;
+    let billed = match item.price.usage_type() {
+        UsageType::Metered => Period { start: unbilled_from(item), end: item.current_period.end },
+        UsageType::Licensed => next,
+    };
+    let lines = lines_of_item(ctx, sub, item, billed).await?;
+    item.current_period = next;
+    item.terms.usage_from = None;
+    Ok(lines)
+}
+
+/// Notes on licensed items what their lines of an invoice charge, so that it can be given back.
+pub(super) fn note_debits(sub: &mut Subscription, invoice: &Invoice) {
+    for item in &mut sub.items {
+        let lines = invoice.lines.iter().filter(|line| {
+            line.subscription_item.as_ref() == Some(&item.id)
+                && line.invoice_item.is_none()
+                && !line.details.metered
+                && line.amount > 0
+        });
+        let debits: Vec<Debit> = lines
+            .map(|line| {
+                let off: i64 = line.details.discount_amounts.iter().map(|d| d.amount).sum();
+                let gross = line.details.gross.unwrap_or(line.amount);
+                let span = (line.period.start, line.period.end);
+                Debit::of_line(invoice.id.as_str(), &line.id, gross.saturating_sub(off), span)
+            })
+            .collect();
+        if !debits.is_empty() {
+            item.terms.debits = debits;
+        }
+    }
+}

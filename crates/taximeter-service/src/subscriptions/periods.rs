@@ -1,0 +1,83 @@
+//! Where the first period of an item begins and ends, and what is charged for it.
+
+use taximeter_kernel::calendar::{Interval, Recurrence};
+use taximeter_kernel::price::UsageType;
+use taximeter_kernel::prorate;
+use taximeter_kernel::time::{Period, Timestamp};
+
+use super::terms::AnchorConfig;
+use super::{Item, Subscription};
+use crate::ctx::Ctx;
+use crate::error::{Error, Result};
+use crate::invoices::{self, Line, lines_of_item};
+
+/// The period that an item is in at an instant, counted from the subscription's anchor.
+///
+/// # Errors
+/// A 400 when that lies outside the calendar.
+pub(super) fn whole_at(sub: &Subscription, item: &Item, at: Timestamp) -> Result<Period> {
+    let recurrence = recurrence_of(item)?;
+    recurrence.period_at(sub.billing_cycle_anchor, at).map_err(outside)
+}
+
+pub(super) fn recurrence_of(item: &Item) -> Result<Recurrence> {
+    let recurring = item.price.recurring.as_ref();
+    let recurring = recurring.ok_or_else(|| Error::internal("an item's price does not recur"))?;
+    Ok(recurring.recurrence)
+}
+
+pub(super) fn outside(error: taximeter_kernel::calendar::CalendarError) -> Error {
+    Error::invalid("The subscription's periods lie outside the calendar.").because(error)
+}
+
+/// The first period of the item at `place`, from an instant to the next boundary, and what is charged
+/// for it in advance: in proportion, where it is not a whole one.
+///
+/// # Errors
+/// A 400 when an amount does not fit.
+pub(super) async fn begin(
+    ctx: &mut Ctx,
+    sub: &Subscription,
+    place: usize,
+    at: Timestamp,
+) -> Result<(Period, Vec<Line>)> {
+    let Some(item) = sub.items.get(place) else { return Err(Error::internal("no such item")) };
+    let whole = whole_at(sub, item, at)?;
+    let first = Period { start: at, end: whole.end };
+    if item.price.usage_type() == UsageType::Metered {
+        return Ok((first, Vec::new()));
+    }
+    let mut lines = lines_of_item(ctx, sub, item, first).await?;
+    if whole.start < at {
+        for line in &mut lines {
+            line.amount = prorate::of_rest(line.amount, whole, at)
+                .map_err(|error| invoices::too_large().because(error))?;
+            line.details.proration = true;
+        }
+    }
+    Ok((first, lines))
+}
+
+/// The next instant after `now` with a given day and time, each part that is left out being that of
+/// `now`. A month that is too short has it on its last day.
+///
+/// # Errors
+/// A 400 when that lies outside the calendar.
+pub(super) fn next_of_config(config: AnchorConfig, now: Timestamp) -> Result<Timestamp> {
+    taximeter_kernel::calendar::next_on(
+        now,
+        taximeter_kernel::calendar::DayAndTime {
+            month: config.month,
+            day: config.day_of_month,
+            hour: config.hour,
+            minute: config.minute,
+            second: config.second,
+        },
+    )
+    .map_err(outside)
+}
+
+/// Whether an interval is of months or years.
+pub(super) fn is_by_months(recurrence: Recurrence) -> bool {
+    matches!(recurrence.interval(), Interval::Month | Interval::Year)
+}

@@ -1,0 +1,117 @@
+//! How a subscription stands by its invoices: what a payment, a failed one and a taken back invoice
+//! make of it.
+
+use super::{Status, Subscription, ending, sql};
+use crate::billing_settings::{self, AfterRetries};
+use crate::ctx::Ctx;
+use crate::error::Result;
+use crate::invoices::{self, Invoice};
+
+/// How many invoices are looked at to tell how a subscription stands.
+const LOOKED_AT: i64 = 100;
+
+async fn held(ctx: &mut Ctx, invoice: &Invoice) -> Result<Option<Subscription>> {
+    let Some(id) = &invoice.subscription else { return Ok(None) };
+    sql::lock(ctx, id.as_str()).await?;
+    super::find(ctx, id.as_str()).await
+}
+
+/// An invoice was paid, or given up by the operator: who waited for it waits no longer.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub async fn invoice_paid(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
+    let Some(before) = held(ctx, invoice).await? else { return Ok(()) };
+    let is_latest = before.latest_invoice.as_ref() == Some(&invoice.id);
+    let paid = invoice.status == invoices::Status::Paid;
+    let becomes = match before.status {
+        Status::Incomplete if is_latest && paid => Some(Status::Active),
+        Status::PastDue | Status::Unpaid => {
+            latest_is_settled(ctx, &before).await?.then_some(Status::Active)
+        }
+        _ => None,
+    };
+    let Some(status) = becomes else { return Ok(()) };
+    let mut after = before.clone();
+    after.status = status;
+    super::save(ctx, &before, &after).await?;
+    super::put_down(ctx, &after).await
+}
+
+/// Whether the latest invoice that was finalized is paid, given up or taken back.
+async fn latest_is_settled(ctx: &mut Ctx, sub: &Subscription) -> Result<bool> {
+    let latest = invoices::of_subscription(ctx, &sub.id, LOOKED_AT).await?;
+    let latest = latest.into_iter().find(|invoice| invoice.status != invoices::Status::Draft);
+    Ok(latest.is_none_or(|invoice| invoice.status != invoices::Status::Open))
+}
+
+/// An invoice could not be collected, or was not paid by the day it was due. After the last try, the
+/// account's settings say what becomes of the subscription.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub async fn invoice_not_paid(ctx: &mut Ctx, invoice: &Invoice, exhausted: bool) -> Result<()> {
+    let Some(before) = held(ctx, invoice).await? else { return Ok(()) };
+    let mut after = before.clone();
+    if matches!(after.status, Status::Active | Status::Trialing) {
+        after.status = Status::PastDue;
+    }
+    if exhausted && after.status == Status::PastDue {
+        match billing_settings::retrieve(ctx).await?.after_retries {
+            AfterRetries::PastDue => {}
+            AfterRetries::Unpaid => after.status = Status::Unpaid,
+            AfterRetries::Cancel => {
+                super::save(ctx, &before, &after).await?;
+                return ending::end_at(ctx, after, ctx.now, "payment_failed").await;
+            }
+        }
+    }
+    super::save(ctx, &before, &after).await?;
+    super::put_down(ctx, &after).await
+}
+
+/// An invoice was taken back. Without its first one a subscription never begins; else it stands as
+/// the invoices before it have it.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub async fn invoice_void(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
+    let Some(before) = held(ctx, invoice).await? else { return Ok(()) };
+    let is_latest = before.latest_invoice.as_ref() == Some(&invoice.id);
+    let mut after = before.clone();
+    match before.status {
+        Status::Incomplete if is_latest => {
+            after.status = Status::IncompleteExpired;
+            after.ended_at = Some(ctx.now);
+        }
+        Status::PastDue | Status::Unpaid => after.status = derived(ctx, &before).await?,
+        _ => return Ok(()),
+    }
+    super::save(ctx, &before, &after).await?;
+    super::put_down(ctx, &after).await
+}
+
+/// The status by a walk over the invoices from the newest back.
+async fn derived(ctx: &mut Ctx, sub: &Subscription) -> Result<Status> {
+    use crate::subscriptions::CollectionMethod;
+    let settings = billing_settings::retrieve(ctx).await?;
+    for invoice in invoices::of_subscription(ctx, &sub.id, LOOKED_AT).await? {
+        let automatic = invoice.collection_method == CollectionMethod::ChargeAutomatically;
+        match invoice.status {
+            invoices::Status::Paid | invoices::Status::Uncollectible => return Ok(Status::Active),
+            invoices::Status::Open if automatic && !invoice.auto_advance => {
+                return Ok(match settings.after_retries {
+                    AfterRetries::Unpaid => Status::Unpaid,
+                    AfterRetries::PastDue | AfterRetries::Cancel => Status::PastDue,
+                });
+            }
+            invoices::Status::Open
+                if !automatic && invoice.due_date.is_some_and(|due| due <= ctx.now) =>
+            {
+                return Ok(Status::PastDue);
+            }
+            _ => {}
+        }
+    }
+    Ok(Status::Active)
+}
