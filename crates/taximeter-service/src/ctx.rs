@@ -123,6 +123,15 @@ impl Ctx {
         Self::over(tx, services, caller, now)
     }
 
+    /// Turns to the work of an account, in the same transaction.
+    pub(crate) fn work_for(&mut self, scope: &Scope, now: Timestamp) {
+        self.now = now;
+        if self.caller.scope != *scope {
+            self.caller.scope = scope.clone();
+            self.wanted = None;
+        }
+    }
+
     fn over(tx: Tx, services: &Services, caller: Caller, now: Timestamp) -> Self {
         Self {
             tx,

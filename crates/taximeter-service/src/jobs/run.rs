@@ -49,8 +49,7 @@ pub async fn run_due(services: &Services, now: Timestamp) -> Result<Pass> {
     let caller = Caller::time(first.scope.clone(), request);
     let mut ctx = Ctx::in_transaction(tx, services, caller, now);
     for job in claimed {
-        ctx.caller.scope = job.scope.clone();
-        ctx.now = now;
+        ctx.work_for(&job.scope, now);
         let undo = ctx.tx.savepoint().await?;
         match run(&mut ctx, &job).await {
             Ok(()) => {
