@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::params::{Decode as _, Node, Path};
 use crate::version::{self, ApiVersion};
 use crate::{
-    coupons, customers, discounts, invoices, prices, products, promotion_codes, subscriptions,
-    test_clocks,
+    charges, coupons, customers, discounts, invoices, payment_intents, payment_methods, prices,
+    products, promotion_codes, subscriptions, test_clocks,
 };
 
 /// The deepest path, in segments (Stripe's bound).
@@ -36,10 +36,13 @@ enum How {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
+    Charge,
     Coupon,
     Customer,
     Discount,
     Invoice,
+    PaymentIntent,
+    PaymentMethod,
     Price,
     Product,
     PromotionCode,
@@ -57,7 +60,12 @@ fn rule(object: &str, path: &str) -> Option<How> {
             | "promotion_code"
             | "customer_balance_transaction"
             | "invoiceitem"
-            | "credit_note",
+            | "credit_note"
+            | "charge"
+            | "payment_intent"
+            | "payment_method"
+            | "refund"
+            | "setup_intent",
             "customer",
         ) => How::Id(Target::Customer),
         (
@@ -77,8 +85,16 @@ fn rule(object: &str, path: &str) -> Option<How> {
         }
         ("discount", "promotion_code") => How::Id(Target::PromotionCode),
         ("subscription", "latest_invoice")
-        | ("invoice", "latest_revision" | "from_invoice.invoice") => How::Id(Target::Invoice),
+        | ("invoice", "latest_revision" | "from_invoice.invoice")
+        | ("invoice_payment", "invoice") => How::Id(Target::Invoice),
         ("customer" | "subscription" | "invoice", "test_clock") => How::Id(Target::TestClock),
+        ("payment_intent", "latest_charge") | ("refund", "charge") => How::Id(Target::Charge),
+        ("charge" | "refund", "payment_intent") | ("invoice_payment", "payment.payment_intent") => {
+            How::Id(Target::PaymentIntent)
+        }
+        ("payment_intent" | "refund" | "setup_intent", "payment_method")
+        | ("invoice" | "subscription", "default_payment_method")
+        | ("customer", "invoice_settings.default_payment_method") => How::Id(Target::PaymentMethod),
         ("invoice", "parent.subscription_details.subscription") | ("line_item", "subscription") => {
             How::Id(Target::Subscription)
         }
@@ -278,6 +294,7 @@ const CONTAINERS: &[&str] = &[
     "invoice_settings",
     "issuer",
     "parent",
+    "payment",
     "payment_settings",
     "pending_update",
     "pretax_credit_amounts",
@@ -396,11 +413,14 @@ async fn walk_object(
 
 async fn load(ctx: &mut Ctx, target: Target, id: &str) -> Result<Value> {
     match target {
+        Target::Charge => Ok(charges::retrieve(ctx, id).await?.wire()),
         Target::Coupon => Ok(coupons::retrieve_any(ctx, id).await?.wire()),
         Target::Discount => Ok(discounts::retrieve_any(ctx, id).await?.wire()),
         Target::PromotionCode => Ok(promotion_codes::retrieve(ctx, id).await?.wire()),
         Target::Customer => Ok(customers::retrieve_any(ctx, id).await?.wire()),
         Target::Invoice => Ok(invoices::retrieve(ctx, id).await?.wire()),
+        Target::PaymentIntent => Ok(payment_intents::retrieve(ctx, id).await?.wire()),
+        Target::PaymentMethod => Ok(payment_methods::retrieve(ctx, id).await?.wire()),
         Target::Price => Ok(prices::retrieve(ctx, id).await?.wire()),
         Target::Product => Ok(products::retrieve_any(ctx, id).await?.wire()),
         Target::Subscription => Ok(subscriptions::retrieve(ctx, id).await?.wire()),

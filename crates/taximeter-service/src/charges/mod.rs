@@ -146,14 +146,14 @@ pub(crate) async fn capture(ctx: &mut Ctx, id: &Id<ChargeKind>, amount: i64) -> 
 pub(crate) async fn release(ctx: &mut Ctx, id: &Id<ChargeKind>) -> Result<()> {
     let mut charge = locked(ctx, id.as_str(), "charge").await?;
     charge.amount_refunded = charge.amount;
-    give_back(ctx, &mut charge).await
+    give_back(ctx, &charge).await
 }
 
 /// Writes how much of a charge was given back, and the event that tells of it.
 ///
 /// # Errors
 /// A 500 when the database does not take it.
-pub(crate) async fn give_back(ctx: &mut Ctx, charge: &mut Charge) -> Result<()> {
+pub(crate) async fn give_back(ctx: &mut Ctx, charge: &Charge) -> Result<()> {
     let Some(before) = sql::find(ctx, charge.id.as_str()).await? else { return Ok(()) };
     sql::update(ctx, charge).await?;
     outbox::push_update(ctx, "charge.refunded", &before.wire(), &charge.wire()).await

@@ -75,6 +75,8 @@ crate::params! {
     pub struct InvoiceSettingsInput {
         /// Fields at their head.
         pub custom_fields: Clear<Vec<CustomFieldInput>>,
+        /// What they are paid with.
+        pub default_payment_method: Option<Text<255>>,
         /// Text at their foot.
         pub footer: Clear<Text>,
         /// How they are drawn.
@@ -109,6 +111,8 @@ crate::params! {
         pub name: Option<Text<256>>,
         /// The number that its first invoice gets.
         pub next_invoice_sequence: Option<i64>,
+        /// What is attached to it.
+        pub payment_method: Option<Text<255>>,
         /// Telephone number.
         pub phone: Option<Text>,
         /// Languages, most wanted first.
@@ -221,6 +225,9 @@ pub(super) fn invoice_settings(input: Option<InvoiceSettingsInput>) -> InvoiceSe
 
 fn apply_settings(input: InvoiceSettingsInput, settings: &mut InvoiceSettings) {
     input.footer.apply(&mut settings.footer);
+    if let Some(id) = input.default_payment_method {
+        settings.default_payment_method = Some(id.into());
+    }
     match input.custom_fields {
         Clear::Keep => {}
         Clear::Unset => settings.custom_fields = None,

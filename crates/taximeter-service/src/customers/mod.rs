@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::page::{List as Page, Slice};
 use crate::params::{Clear, Text};
 use crate::search::{self, Field, FieldKind, FieldValue, Search, Searchable};
-use crate::{outbox, stored, subscriptions, test_clocks};
+use crate::{outbox, payment_methods, stored, subscriptions, test_clocks};
 
 crate::choice! {
     /// How a customer is taxed.
@@ -152,7 +152,8 @@ impl Searchable for Customer {
 /// Makes a customer.
 ///
 /// # Errors
-/// A 400 when the invoice prefix is not one, or another customer has it.
+/// A 400 when the invoice prefix is not one, or another customer has it, or it does not have what
+/// its invoices are to be paid with; a 402 when what is attached is declined.
 pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<Customer> {
     input.check(&ctx.caller.version)?;
     let random = ctx.entropy();
@@ -161,6 +162,7 @@ pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<Customer> {
         Some(id) => Some(test_clocks::joined(ctx, id).await?),
         None => None,
     };
+    let attach = input.payment_method;
     let mut customer = Customer {
         seq: 0,
         id: ctx.new_id(),
@@ -196,16 +198,43 @@ pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<Customer> {
         created: ctx.now,
         test_clock,
     };
+    let default = customer.invoice_settings.default_payment_method.take();
     sql::insert(ctx, &customer).await?;
     ctx.touch(Touched::Customer(customer.id.clone()));
+    let default = pays_with(ctx, &customer.id, attach.as_deref(), default).await?;
+    customer.invoice_settings.default_payment_method = default;
     customer.discount =
         discounts::of_customer(ctx, &customer, coupon.or_none(), promotion_code).await?;
-    if customer.discount.is_some() {
+    let changed = customer.invoice_settings.default_payment_method.is_some();
+    if customer.discount.is_some() || changed {
         sql::update(ctx, &customer).await?;
     }
     outbox::push(ctx, "customer.created", &customer.wire()).await?;
     Ok(customer)
 }
+
+/// Attaches what a new customer is made with, and finds what its invoices are paid with.
+async fn pays_with(
+    ctx: &mut Ctx,
+    customer: &Id<CustomerKind>,
+    attach: Option<&str>,
+    default: Option<String>,
+) -> Result<Option<String>> {
+    let attached = match attach {
+        Some(id) => Some(payment_methods::attach_named(ctx, id, customer).await?),
+        None => None,
+    };
+    let Some(named) = default else { return Ok(None) };
+    // The name of what was just attached: of a test card too, which got an id by it.
+    let id = match attached.filter(|_| attach == Some(named.as_str())) {
+        Some(method) => method.id,
+        None => payment_methods::attached(ctx, &named, customer, DEFAULT).await?.id,
+    };
+    Ok(Some(id.as_str().to_owned()))
+}
+
+/// The parameter that names what a customer's invoices are paid with.
+const DEFAULT: &str = "invoice_settings[default_payment_method]";
 
 /// Eight characters of the 32 that are hard to misread, 40 bits.
 fn random_prefix(random: &[u8; 32]) -> String {
@@ -288,6 +317,10 @@ pub async fn retrieve_locked(ctx: &mut Ctx, id: &str) -> Result<Customer> {
 pub async fn update(ctx: &mut Ctx, id: &str, mut input: Update) -> Result<Customer> {
     input.check(&ctx.caller.version)?;
     let before = retrieve_locked(ctx, id).await?;
+    let default = input.invoice_settings.as_ref().and_then(|s| s.default_payment_method.as_ref());
+    if let Some(named) = default {
+        payment_methods::attached(ctx, named, &before.id, DEFAULT).await?;
+    }
     let mut customer = before.clone();
     let (coupon, promotion_code) = (input.coupon.take(), input.promotion_code.take());
     input.apply(&mut customer)?;
@@ -328,13 +361,15 @@ pub async fn save(ctx: &mut Ctx, before: &Customer, customer: &Customer) -> Resu
     outbox::push_update(ctx, "customer.updated", &before.wire(), &customer.wire()).await
 }
 
-/// Deletes a customer: its subscriptions are canceled at once, its invoices stay.
+/// Deletes a customer: its subscriptions are canceled at once, what it pays with is detached, its
+/// invoices stay.
 ///
 /// # Errors
 /// A 404 when there is none.
 pub async fn delete(ctx: &mut Ctx, id: &str, _: Delete) -> Result<Value> {
     let customer = retrieve_locked(ctx, id).await?;
     subscriptions::cancel_all_of_customer(ctx, &customer.id).await?;
+    payment_methods::detach_all(ctx, &customer).await?;
     let deleted = Customer { deleted: true, ..customer.clone() };
     sql::update(ctx, &deleted).await?;
     ctx.touch(Touched::Customer(customer.id.clone()));

@@ -1,24 +1,33 @@
 //! Payment intents: an amount to be collected, over as many attempts as it takes.
 
 mod attempt;
+mod input;
 mod sql;
 mod types;
+mod verbs;
 mod wire;
 
 use std::collections::BTreeMap;
 
-pub(crate) use attempt::{Authenticated, Authentication, Outcome, begin, resume};
+pub(crate) use attempt::{Authenticated, Authentication, Outcome, begin};
+pub(crate) use input::automatic;
+pub use input::{
+    AllowRedirects, Authenticate, Authentication as Authenticates, AutomaticInput, Cancel,
+    CancellationReason, Capture, Confirm, Create, List, Retrieve, ShippingInput, Update,
+};
 use taximeter_kernel::id::{Id, Invoice, Kind as _, PaymentIntent as PaymentIntentKind};
 pub use types::{
     AutomaticPaymentMethods, CaptureMethod, Details, FutureUsage, LastError, PaymentIntent,
     Shipping, Status,
 };
+pub use verbs::{authenticate, cancel, capture, confirm, create, list, read, search, update};
 pub(crate) use wire::next_action;
 
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::params::Choice as _;
 use crate::payments::InvoiceToPay;
+use crate::search::{Field, FieldKind, FieldValue, Searchable};
 use crate::{charges, invoice_payments, outbox};
 
 /// Reads a payment intent whose id is in the path.
@@ -94,6 +103,33 @@ pub(crate) async fn create_for_invoice(
     Ok(intent)
 }
 
+impl Searchable for PaymentIntent {
+    const FIELDS: &'static [Field] = &[
+        Field { name: "amount", kind: FieldKind::Numeric },
+        Field { name: "created", kind: FieldKind::Numeric },
+        Field { name: "currency", kind: FieldKind::Token },
+        Field { name: "customer", kind: FieldKind::Token },
+        Field { name: "metadata", kind: FieldKind::Map },
+        Field { name: "status", kind: FieldKind::Token },
+    ];
+
+    fn seq(&self) -> i64 {
+        self.seq
+    }
+
+    fn field(&self, name: &str) -> FieldValue<'_> {
+        match name {
+            "amount" => FieldValue::Number(self.amount),
+            "created" => FieldValue::Number(self.created.0),
+            "currency" => Some(self.currency.code()).into(),
+            "customer" => self.customer.as_ref().map(Id::as_str).into(),
+            "metadata" => FieldValue::Map(&self.metadata),
+            "status" => Some(self.status.as_str()).into(),
+            _ => FieldValue::Null,
+        }
+    }
+}
+
 async fn insert(ctx: &mut Ctx, intent: &PaymentIntent) -> Result<()> {
     sql::insert(ctx, intent).await?;
     outbox::push(ctx, "payment_intent.created", &intent.wire()).await
@@ -110,10 +146,14 @@ pub(crate) fn client_secret(ctx: &Ctx, id: &str) -> String {
 ///
 /// # Errors
 /// A 400 when it is past that.
-pub(crate) async fn give_up(ctx: &mut Ctx, intent: &mut PaymentIntent, reason: &str) -> Result<()> {
+pub(crate) async fn give_up(
+    ctx: &mut Ctx,
+    intent: &mut PaymentIntent,
+    reason: Option<&str>,
+) -> Result<()> {
     match intent.status {
         Status::Succeeded | Status::Canceled | Status::Processing => {
-            return Err(wrong_state(intent, "cancel", CANCELABLE));
+            return Err(wrong_state(intent, ("cancel", "canceled"), CANCELABLE));
         }
         Status::RequiresPaymentMethod
         | Status::RequiresConfirmation
@@ -128,7 +168,7 @@ pub(crate) async fn give_up(ctx: &mut Ctx, intent: &mut PaymentIntent, reason: &
     intent.status = Status::Canceled;
     intent.amount_capturable = 0;
     intent.canceled_at = Some(ctx.now);
-    intent.details.cancellation_reason = Some(reason.to_owned());
+    intent.details.cancellation_reason = reason.map(str::to_owned);
     sql::update(ctx, intent).await?;
     outbox::push(ctx, "payment_intent.canceled", &intent.wire()).await?;
     invoice_payments::canceled(ctx, &intent.id).await
@@ -138,10 +178,10 @@ const CANCELABLE: &str =
     "requires_payment_method, requires_capture, requires_confirmation, requires_action";
 
 /// Stripe's refusal of what an intent's status does not allow.
-fn wrong_state(intent: &PaymentIntent, verb: &str, allowed: &str) -> Error {
+fn wrong_state(intent: &PaymentIntent, (verb, done): (&str, &str), allowed: &str) -> Error {
     Error::invalid(format!(
         "You cannot {verb} this PaymentIntent because it has a status of {}. Only a PaymentIntent \
-         with one of the following statuses may be {verb}ed: {allowed}.",
+         with one of the following statuses may be {done}: {allowed}.",
         intent.status.as_str()
     ))
     .code("payment_intent_unexpected_state")

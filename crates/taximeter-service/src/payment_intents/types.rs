@@ -11,6 +11,8 @@ use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::Timestamp;
 
 use crate::customers::Address;
+use crate::params::Choice as _;
+use crate::payments::Decline;
 
 crate::choice! {
     /// How far a payment intent is.
@@ -157,4 +159,17 @@ pub struct LastError {
     pub charge: Option<String>,
     /// What it was to be paid with, as it was.
     pub payment_method: Value,
+}
+
+impl LastError {
+    /// The members `last_payment_error` and `last_setup_error`.
+    #[must_use]
+    pub fn wire(&self) -> Option<Value> {
+        let decline = Decline::from_word(&self.decline)?;
+        let mut members = decline.members(self.payment_method.clone());
+        if let Some(charge) = &self.charge {
+            members.insert("charge".to_owned(), charge.as_str().into());
+        }
+        Some(Value::Object(members))
+    }
 }

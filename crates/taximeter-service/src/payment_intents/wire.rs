@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 use taximeter_kernel::id::Id;
 
-use super::{PaymentIntent, Status};
+use super::{LastError, PaymentIntent, Status};
 use crate::params::Choice as _;
-use crate::payments::Decline;
 use crate::wire::seconds;
 
 impl PaymentIntent {
@@ -35,7 +34,7 @@ impl PaymentIntent {
             "customer_account": null,
             "description": details.description,
             "excluded_payment_method_types": null,
-            "last_payment_error": self.last_payment_error(),
+            "last_payment_error": details.last_error.as_ref().and_then(LastError::wire),
             "latest_charge": self.latest_charge.as_ref().map(Id::as_str),
             "livemode": self.livemode,
             "managed_payments": null,
@@ -66,16 +65,6 @@ impl PaymentIntent {
             "transfer_data": null,
             "transfer_group": null,
         })
-    }
-
-    fn last_payment_error(&self) -> Value {
-        let Some(last) = &self.details.last_error else { return Value::Null };
-        let Some(decline) = Decline::from_word(&last.decline) else { return Value::Null };
-        let mut members = decline.members(last.payment_method.clone());
-        if let Some(charge) = &last.charge {
-            members.insert("charge".to_owned(), charge.as_str().into());
-        }
-        Value::Object(members)
     }
 
     fn next_action(&self) -> Value {

@@ -293,6 +293,31 @@ pub(crate) async fn used(
     Ok(used)
 }
 
+/// Notes that a payment method was set up for payments to come: it becomes the customer's, if
+/// there is one.
+///
+/// # Errors
+/// As [`attach_to`].
+pub(crate) async fn set_up(
+    ctx: &mut Ctx,
+    method: PaymentMethod,
+    customer: Option<&Id<CustomerKind>>,
+    off_session: bool,
+) -> Result<()> {
+    match customer {
+        Some(customer) => {
+            used(ctx, method, Keep::For { customer, off_session }).await?;
+        }
+        None => {
+            let mut method = method;
+            method.set_up = method.set_up || off_session;
+            method.check_cvc();
+            sql::update(ctx, &method).await?;
+        }
+    }
+    Ok(())
+}
+
 /// What becomes of a payment method that was used.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Keep<'a> {

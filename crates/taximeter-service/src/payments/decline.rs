@@ -29,6 +29,8 @@ crate::choice! {
         AuthenticationRequired = "authentication_required",
         /// The one who pays failed to authenticate.
         AuthenticationFailed = "payment_intent_authentication_failure",
+        /// The owner failed to authenticate what is set up.
+        SetupAuthenticationFailed = "setup_intent_authentication_failure",
     }
 }
 
@@ -48,6 +50,7 @@ impl Decline {
             Self::ProcessingError => "processing_error",
             Self::AuthenticationRequired => "authentication_required",
             Self::AuthenticationFailed => "payment_intent_authentication_failure",
+            Self::SetupAuthenticationFailed => "setup_intent_authentication_failure",
         }
     }
 
@@ -65,7 +68,8 @@ impl Decline {
             Self::ExpiredCard
             | Self::IncorrectCvc
             | Self::ProcessingError
-            | Self::AuthenticationFailed => None,
+            | Self::AuthenticationFailed
+            | Self::SetupAuthenticationFailed => None,
         }
     }
 
@@ -93,6 +97,10 @@ impl Decline {
                 "The provided PaymentMethod has failed authentication. You can provide \
                  payment_method_data or a new PaymentMethod to attempt to fulfill this \
                  PaymentIntent again."
+            }
+            Self::SetupAuthenticationFailed => {
+                "The latest attempt to set up the payment method has failed because authentication \
+                 failed."
             }
         }
     }
@@ -125,7 +133,7 @@ impl Decline {
         let page = self.code().replace('_', "-");
         let url = format!("https://stripe.com/docs/error-codes/{page}");
         let kind = match self {
-            Self::AuthenticationFailed => "invalid_request_error",
+            Self::AuthenticationFailed | Self::SetupAuthenticationFailed => "invalid_request_error",
             _ => "card_error",
         };
         for (name, value) in [

@@ -92,21 +92,19 @@ pub async fn method_for(
 }
 
 /// Makes the payment intent of an invoice that was finalized with something due, and notes that it
-/// is to pay the invoice. The invoice must be written already. Where there is one it is returned.
+/// is to pay the invoice. The invoice must be written already, and held by whoever calls. Where
+/// there is a payment that was not given up it is returned.
 ///
 /// # Errors
 /// A 500 when the database does not take it.
 pub async fn open_for_invoice(ctx: &mut Ctx, to_pay: InvoiceToPay<'_>) -> Result<InvoicePayment> {
-    if let Some(open) = open_payment(ctx, to_pay.invoice).await? {
-        return Ok(open);
+    let all = of_invoice(ctx, to_pay.invoice).await?;
+    let given_up = |payment: &InvoicePayment| payment.status == invoice_payments::Status::Canceled;
+    if let Some(payment) = all.into_iter().rfind(|payment| !given_up(payment)) {
+        return Ok(payment);
     }
     let intent = payment_intents::create_for_invoice(ctx, &to_pay).await?;
     invoice_payments::open(ctx, to_pay.invoice, &intent).await
-}
-
-async fn open_payment(ctx: &mut Ctx, invoice: &Id<Invoice>) -> Result<Option<InvoicePayment>> {
-    let all = of_invoice(ctx, invoice).await?;
-    Ok(all.into_iter().find(|payment| payment.status == invoice_payments::Status::Open))
 }
 
 /// Tries to collect what remains to be paid of an invoice with a payment method of its customer.
@@ -168,7 +166,7 @@ pub async fn paid_off_stripe(ctx: &mut Ctx, to_pay: &InvoiceToPay<'_>) -> Result
 async fn give_up(ctx: &mut Ctx, invoice: &Id<Invoice>, reason: &str) -> Result<()> {
     for mut intent in payment_intents::locked_of_invoice(ctx, invoice).await? {
         if intent.status != Status::Succeeded {
-            payment_intents::give_up(ctx, &mut intent, reason).await?;
+            payment_intents::give_up(ctx, &mut intent, Some(reason)).await?;
         }
     }
     Ok(())

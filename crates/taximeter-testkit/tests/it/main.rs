@@ -57,6 +57,8 @@ mod meters;
 #[cfg(test)]
 mod modes;
 #[cfg(test)]
+mod payments;
+#[cfg(test)]
 mod previews;
 #[cfg(test)]
 mod prices;

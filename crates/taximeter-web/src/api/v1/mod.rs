@@ -2,9 +2,11 @@
 
 mod analytics;
 mod billing_settings;
+mod charges;
 mod coupons;
 mod customers;
 mod events;
+mod invoice_payments;
 mod invoices;
 mod meter_errors;
 mod meter_event_adjustments;
@@ -12,9 +14,13 @@ mod meter_event_backfills;
 mod meter_event_reads;
 mod meter_events;
 mod meters;
+mod payment_intents;
+mod payment_methods;
 mod prices;
 mod products;
 mod promotion_codes;
+mod refunds;
+mod setup_intents;
 mod subscription_items;
 mod subscriptions;
 mod tax_rates;
@@ -27,10 +33,12 @@ use crate::endpoint::Endpoint;
 pub(super) fn endpoints() -> Vec<Endpoint> {
     [
         analytics::endpoints(),
+        charges::endpoints(),
         coupons::endpoints(),
         billing_settings::endpoints(),
         customers::endpoints(),
         events::endpoints(),
+        invoice_payments::endpoints(),
         invoices::endpoints(),
         meter_errors::endpoints(),
         meter_event_adjustments::endpoints(),
@@ -38,9 +46,13 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         meter_event_reads::endpoints(),
         meter_events::endpoints(),
         meters::endpoints(),
+        payment_intents::endpoints(),
+        payment_methods::endpoints(),
         prices::endpoints(),
         products::endpoints(),
         promotion_codes::endpoints(),
+        refunds::endpoints(),
+        setup_intents::endpoints(),
         subscription_items::endpoints(),
         subscriptions::endpoints(),
         tax_rates::endpoints(),
