@@ -81,6 +81,15 @@ struct Caller {
     tls: TlsConnector,
 }
 
+/// A call to make.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    url: &'a str,
+    mode: Mode,
+    content: &'a str,
+    signature: &'a str,
+}
+
 impl Caller {
     fn new(reach: Reach, timeout: Duration) -> Self {
         let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
@@ -94,10 +103,10 @@ impl Caller {
         Self { reach, timeout, tls: TlsConnector::from(Arc::new(config)) }
     }
 
-    async fn call(&self, post: &Post) -> Result<(Response<Incoming>, Line), Unsent> {
-        let url = to_call(&post.url, post.mode, self.reach).ok_or(Unsent::Forbidden)?;
-        let request = request(&url, post)?;
-        let connecting = self.connect(&url, post.mode);
+    async fn call(&self, call: Call<'_>) -> Result<(Response<Incoming>, Line), Unsent> {
+        let url = to_call(call.url, call.mode, self.reach).ok_or(Unsent::Forbidden)?;
+        let request = request(&url, call)?;
+        let connecting = self.connect(&url, call.mode);
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
         let stream = connected.map_err(|_| Unsent::TimedOut)??;
         if url.scheme() == "https" {
@@ -155,7 +164,9 @@ impl Courier for Caller {
         let mut status = None;
         let mut body = Vec::new();
         let calling = async {
-            let (response, _line) = self.call(&post).await?;
+            let Post { url, mode, body: content, signature, .. } = &post;
+            let call = Call { url, mode: *mode, content, signature };
+            let (response, _line) = self.call(call).await?;
             status = Some(response.status().as_u16());
             read(response.into_body(), &mut body).await;
             Ok(())
@@ -173,12 +184,12 @@ impl Courier for Caller {
 }
 
 /// The request, as Stripe makes it.
-fn request(url: &Url, post: &Post) -> Result<Request<Full<Bytes>>, Unsent> {
+fn request(url: &Url, call: Call<'_>) -> Result<Request<Full<Bytes>>, Unsent> {
     let host = url.host_str().ok_or(Unsent::Forbidden)?;
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
     let text = |text: &str| HeaderValue::from_str(text).map_err(|_| Unsent::Forbidden);
-    let mut request = Request::new(Full::new(Bytes::from(post.body.clone())));
+    let mut request = Request::new(Full::new(Bytes::from(call.content.to_owned())));
     *request.method_mut() = hyper::Method::POST;
     *request.uri_mut() = target.parse().map_err(|_| Unsent::Forbidden)?;
     let headers = request.headers_mut();
@@ -186,7 +197,7 @@ fn request(url: &Url, post: &Post) -> Result<Request<Full<Bytes>>, Unsent> {
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    headers.insert("stripe-signature", text(&post.signature)?);
+    headers.insert("stripe-signature", text(call.signature)?);
     headers.insert(hyper::header::CONNECTION, HeaderValue::from_static("close"));
     Ok(request)
 }
@@ -224,3 +235,6 @@ async fn read(mut body: Incoming, into: &mut Vec<u8>) {
         into.extend_from_slice(part.get(..room).unwrap_or(part));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use taximeter_db::{Db, Kind};
 use taximeter_kernel::time::Timestamp;
 use taximeter_service::migrations::MIGRATIONS;
+use taximeter_service::webhooks::{self, Backlog};
 use taximeter_service::{accounts, api_keys};
 use taximeter_usage::tools::{self, Files};
 use taximeter_usage::{Options, Stats};
@@ -178,6 +179,7 @@ async fn database(at: &Store) -> Vec<Finding> {
         Ok(_) => {
             findings.push(Finding::ok("tables", "up to date"));
             findings.extend(contents(&db).await);
+            findings.extend(deliveries(&db).await);
         }
     }
     db.close().await;
@@ -217,6 +219,31 @@ async fn contents(db: &Db) -> Vec<Finding> {
     let created = keys.iter().map(|key| key.created);
     let newest = created.chain(accounts.iter().map(|account| account.created)).max();
     vec![keys_found, clock(newest)]
+}
+
+/// What is still to be delivered, by endpoint.
+async fn deliveries(db: &Db) -> Vec<Finding> {
+    const WHAT: &str = "webhooks";
+    let backlog = match webhooks::backlog(db).await {
+        Ok(backlog) if backlog.is_empty() => {
+            return vec![Finding::ok(WHAT, "nothing is to be delivered")];
+        }
+        Ok(backlog) => backlog,
+        Err(error) => return vec![Finding::fail(WHAT, &Failure::from(error))],
+    };
+    let finding = |of: Backlog| {
+        let Backlog { endpoint, url, pending, failing, oldest } = of;
+        let found = format!(
+            "{endpoint} ({url}): {pending} to deliver, {failing} failing, since {}",
+            shown(oldest)
+        );
+        if failing == 0 {
+            return Finding::ok(WHAT, found);
+        }
+        let hint = format!("GET /v1/webhook_endpoints/{endpoint}/deliveries says what it answered");
+        Finding::warn(WHAT, found, &hint)
+    };
+    backlog.into_iter().map(finding).collect()
 }
 
 fn clock(newest: Option<Timestamp>) -> Finding {

@@ -9,6 +9,9 @@
 //! A process that is killed leaves to the operating system what it has written, synced or not. That
 //! an acknowledgement waits for the disk is tested in `taximeter-usage`, with disks that fail.
 //!
+//! An endpoint is told of all that the tellers make, and answers. In the end it has been told of each
+//! event that is there, and of nothing else: what was undone told nobody.
+//!
 //! What is sent and when the server is killed follow from a seed, which is printed; how far the
 //! server has come by then does not. `TAXIMETER_CRASH_SEED` repeats a seed, `TAXIMETER_CRASH_KILLS`
 //! asks for more than the usual kills.
@@ -19,6 +22,7 @@ mod ledger;
 mod random;
 mod teller;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -28,6 +32,7 @@ use taximeter_db::testing;
 use tempfile::TempDir;
 
 use crate::server::Server;
+use crate::webhooks::receiver::Endpoint;
 use books::{Books, Doubts, Unanswered};
 use client::SECRET_KEY;
 use ledger::EVENT_NAME;
@@ -89,6 +94,7 @@ struct House {
     database: &'static str,
     arguments: Vec<String>,
     directory: TempDir,
+    endpoint: Endpoint,
     random: Random,
 }
 
@@ -100,10 +106,13 @@ impl House {
     fn new(database: &'static str, more: Vec<String>) -> Self {
         let seed = asked("TAXIMETER_CRASH_SEED").unwrap_or_else(|| getrandom::u64().unwrap());
         println!("{database}: TAXIMETER_CRASH_SEED={seed}");
-        let mut arguments = vec!["--secret-key".to_owned(), SECRET_KEY.to_owned()];
+        // A claim of a server that was killed ends by itself on PostgreSQL: soon.
+        let mut arguments =
+            ["--secret-key", SECRET_KEY, "--webhooks-timeout", "1s"].map(str::to_owned).to_vec();
         arguments.extend(more);
         let directory = tempfile::tempdir().unwrap();
-        Self { database, arguments, directory, random: Random::new(seed) }
+        let endpoint = Endpoint::well();
+        Self { database, arguments, directory, endpoint, random: Random::new(seed) }
     }
 
     fn start(&self) -> Server {
@@ -120,6 +129,8 @@ impl House {
     fn open(&mut self) -> (Vec<Teller>, String) {
         let server = self.start();
         let mut books = Books::open(server.address(), "");
+        let endpoint = format!("enabled_events[]=*&url={}", self.endpoint.url);
+        books.make("/v1/webhook_endpoints", &endpoint);
         let meter = format!(
             "display_name=Crashes&event_name={EVENT_NAME}&default_aggregation[formula]=sum"
         );
@@ -162,7 +173,10 @@ fn kill_again_and_again(house: &mut House) {
     finish(&server, &mut tellers, &meter);
     server.stop();
     // A restart without a crash must come to the same, too.
-    check_all(&house.start(), &mut tellers, &meter);
+    let server = house.start();
+    check_all(&server, &mut tellers, &meter);
+    let (told, again) = check_told(house, &server);
+    println!("{}: told of {told} events, and of {again} of them once more", house.database);
     println!(
         "{}: {kills} kills at work and {} at start, {} events; of those in doubt {} were there and \
          {} were not; {:?}",
@@ -188,6 +202,7 @@ fn stop_again_and_again(house: &mut House) {
     let server = house.start();
     check(house, &server, &mut tellers, &meter, (Unanswered::Nothing, &mut doubts));
     finish(&server, &mut tellers, &meter);
+    check_told(house, &server);
     println!(
         "{}: {STOPS} stops, {} events; {} were turned away unread",
         house.database,
@@ -257,6 +272,22 @@ fn check_all(server: &Server, tellers: &mut [Teller], meter: &str) {
         books.check(ledger, Unanswered::Nothing, &mut Doubts::default());
     }
     books.check_all(tellers);
+}
+
+/// Waits until the endpoint has been told of every event that is there, and checks that it was told
+/// of no other. Returns of how many, and how many calls told of one once more.
+fn check_told(house: &House, server: &Server) -> (usize, usize) {
+    let mut books = Books::open(server.address(), "");
+    let events = books.event_ids();
+    let (mut told, mut calls) = (BTreeSet::new(), 0);
+    while told.len() < events.len() {
+        let event = house.endpoint.next().event();
+        let id = event["id"].as_str().expect("an id").to_owned();
+        assert!(events.contains(&id), "told of what did not happen: {event}");
+        told.insert(id);
+        calls += 1;
+    }
+    (told.len(), calls - told.len())
 }
 
 /// Starts a server and kills it, mostly before it is ready.

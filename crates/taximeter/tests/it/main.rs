@@ -26,3 +26,5 @@ mod stream;
 mod tls;
 #[cfg(test)]
 mod usage;
+#[cfg(test)]
+mod webhooks;

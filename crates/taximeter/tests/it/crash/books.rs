@@ -1,6 +1,6 @@
 //! What a server has, held against what the tellers know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -124,6 +124,12 @@ impl Books {
                 events.iter().map(|event| event["data"]["object"].clone()).collect();
             assert_eq!(by_ledger(&objects), *answered, "{kind}");
         }
+    }
+
+    /// The ids of all events.
+    pub(crate) fn event_ids(&mut self) -> BTreeSet<String> {
+        let events = self.list("/v1/events?");
+        events.iter().map(|event| event["id"].as_str().expect("an id").to_owned()).collect()
     }
 
     /// All pages of a list.
