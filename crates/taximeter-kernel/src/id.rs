@@ -47,6 +47,12 @@ kinds! {
     Coupon "coupon" "coupon" 8;
     /// Who is billed.
     Customer "cus" "customer" 14;
+    /// One change of a customer's balance.
+    CustomerBalanceTransaction "cbtxn" "customer balance transaction" 24;
+    /// What is taken back of a bill.
+    CreditNote "cn" "credit note" 24;
+    /// One line of what is taken back.
+    CreditNoteLine "cnli" "credit_note_line_item" 24;
     /// A coupon as it was applied.
     Discount "di" "discount" 24;
     /// A record of something that happened, kept for delivery.

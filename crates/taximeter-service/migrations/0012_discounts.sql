@@ -80,3 +80,74 @@ CREATE TABLE discounts (
 CREATE UNIQUE INDEX discounts_id ON discounts (account, livemode, id);
 
 ALTER TABLE customers ADD COLUMN discount {text};
+
+-- What became of a customer's balance, change by change: the sum of its rows is the balance, and so is
+-- the `ending_balance` of the newest. `currency` is null while the customer has none.
+CREATE TABLE customer_balance_transactions (
+    seq {seq},
+    account {text} NOT NULL REFERENCES accounts (id),
+    livemode {bool} NOT NULL,
+    id {text} NOT NULL,
+    customer {text} NOT NULL,
+    amount {int} NOT NULL,
+    ending_balance {int} NOT NULL,
+    currency {text},
+    type {text} NOT NULL,
+    invoice {text},
+    credit_note {text},
+    description {text},
+    metadata {text} NOT NULL,
+    created {int} NOT NULL,
+    CONSTRAINT customer_balance_transactions_customer FOREIGN KEY (account, livemode, customer)
+        REFERENCES customers (account, livemode, id)
+) {strict};
+
+CREATE UNIQUE INDEX customer_balance_transactions_id ON customer_balance_transactions (account, livemode, id);
+
+CREATE INDEX customer_balance_transactions_of_customer
+    ON customer_balance_transactions (account, livemode, customer, seq);
+
+-- Balances that were there before there were rows.
+INSERT INTO customer_balance_transactions (account, livemode, id, customer, amount, ending_balance, currency, type, metadata, created)
+SELECT account, livemode, 'cbtxn_' || SUBSTR(id, 5), id, balance, balance, currency, 'migration', '{}', created
+FROM customers WHERE balance <> 0 ORDER BY seq;
+
+-- What goes on a bill besides a subscription's own lines. `invoice` is null while an item is pending.
+CREATE TABLE invoice_items (
+    seq {seq},
+    account {text} NOT NULL REFERENCES accounts (id),
+    livemode {bool} NOT NULL,
+    id {text} NOT NULL,
+    customer {text} NOT NULL,
+    currency {text} NOT NULL,
+    amount {int} NOT NULL,
+    quantity {text} NOT NULL,
+    unit_amount {text},
+    price {text},
+    product {text},
+    description {text},
+    discountable {bool} NOT NULL,
+    discounts {text} NOT NULL,
+    tax_rates {text},
+    period_start {int} NOT NULL,
+    period_end {int} NOT NULL,
+    subscription {text},
+    -- An item of a subscription can be removed; what it was prorated for stays.
+    subscription_item {text},
+    invoice {text},
+    proration {bool} NOT NULL,
+    proration_details {text},
+    net_amount {int},
+    metadata {text} NOT NULL,
+    created {int} NOT NULL,
+    CONSTRAINT invoice_items_customer FOREIGN KEY (account, livemode, customer)
+        REFERENCES customers (account, livemode, id)
+) {strict};
+
+CREATE UNIQUE INDEX invoice_items_id ON invoice_items (account, livemode, id);
+
+CREATE INDEX invoice_items_of_customer ON invoice_items (account, livemode, customer, seq);
+
+CREATE INDEX invoice_items_pending ON invoice_items (account, livemode, customer) WHERE invoice IS NULL;
+
+CREATE INDEX invoice_items_of_invoice ON invoice_items (account, livemode, invoice);

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::params::{Decode as _, Node, Path};
 use crate::version::{self, ApiVersion};
 use crate::{
-    charges, coupons, customers, discounts, invoices, payment_intents, payment_methods, prices,
-    products, promotion_codes, subscriptions, test_clocks,
+    balance_transactions, charges, coupons, customers, discounts, invoices, payment_intents,
+    payment_methods, prices, products, promotion_codes, subscriptions, test_clocks,
 };
 
 /// The deepest path, in segments (Stripe's bound).
@@ -37,6 +37,7 @@ enum How {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
     Charge,
+    BalanceTransaction,
     Coupon,
     Customer,
     Discount,
@@ -86,8 +87,13 @@ fn rule(object: &str, path: &str) -> Option<How> {
         ("discount", "promotion_code") => How::Id(Target::PromotionCode),
         ("subscription", "latest_invoice")
         | ("invoice", "latest_revision" | "from_invoice.invoice")
+        | ("customer_balance_transaction" | "invoiceitem" | "credit_note", "invoice")
         | ("invoice_payment", "invoice") => How::Id(Target::Invoice),
-        ("customer" | "subscription" | "invoice", "test_clock") => How::Id(Target::TestClock),
+        ("customer" | "subscription" | "invoice" | "invoiceitem", "test_clock") => {
+            How::Id(Target::TestClock)
+        }
+        ("invoiceitem", "pricing.price_details.price") => How::Id(Target::Price),
+        ("credit_note", "customer_balance_transaction") => How::Id(Target::BalanceTransaction),
         ("payment_intent", "latest_charge") | ("refund", "charge") => How::Id(Target::Charge),
         ("charge" | "refund", "payment_intent") | ("invoice_payment", "payment.payment_intent") => {
             How::Id(Target::PaymentIntent)
@@ -414,6 +420,7 @@ async fn walk_object(
 async fn load(ctx: &mut Ctx, target: Target, id: &str) -> Result<Value> {
     match target {
         Target::Charge => Ok(charges::retrieve(ctx, id).await?.wire()),
+        Target::BalanceTransaction => Ok(balance_transactions::retrieve_any(ctx, id).await?.wire()),
         Target::Coupon => Ok(coupons::retrieve_any(ctx, id).await?.wire()),
         Target::Discount => Ok(discounts::retrieve_any(ctx, id).await?.wire()),
         Target::PromotionCode => Ok(promotion_codes::retrieve(ctx, id).await?.wire()),

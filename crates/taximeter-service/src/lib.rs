@@ -10,6 +10,7 @@
 pub mod accounts;
 pub mod api_keys;
 mod aside;
+pub mod balance_transactions;
 pub mod billing_settings;
 pub mod catalog;
 pub mod charges;
@@ -21,6 +22,7 @@ pub mod error;
 pub mod events;
 pub mod expand;
 pub mod idempotency;
+pub mod invoice_items;
 pub mod invoice_payments;
 pub mod invoices;
 pub mod jobs;

@@ -3,9 +3,9 @@
 
 use taximeter_db::Arg;
 use taximeter_kernel::id::{
-    Charge, Coupon, Customer, Event, Invoice, InvoicePayment, Kind, Meter, MeterEventBackfill,
-    PaymentIntent, PaymentMethod, Price, Product, PromotionCode, Refund, SetupIntent, Subscription,
-    SubscriptionItem, TaxRate, WebhookEndpoint,
+    Charge, Coupon, Customer, CustomerBalanceTransaction, Event, Invoice, InvoiceItem,
+    InvoicePayment, Kind, Meter, MeterEventBackfill, PaymentIntent, PaymentMethod, Price, Product,
+    PromotionCode, Refund, SetupIntent, Subscription, SubscriptionItem, TaxRate, WebhookEndpoint,
 };
 
 use crate::ctx::Ctx;
@@ -28,8 +28,10 @@ fn look(noun: &str) -> Option<&'static str> {
              AND NOT deleted"
         }
         Customer::NOUN => in_other_mode!("customers"),
+        CustomerBalanceTransaction::NOUN => in_other_mode!("customer_balance_transactions"),
         Event::NOUN => in_other_mode!("events"),
         Invoice::NOUN => in_other_mode!("invoices"),
+        InvoiceItem::NOUN => in_other_mode!("invoice_items"),
         InvoicePayment::NOUN => in_other_mode!("invoice_payments"),
         Meter::NOUN => in_other_mode!("meters"),
         MeterEventBackfill::NOUN => in_other_mode!("meter_event_backfills"),

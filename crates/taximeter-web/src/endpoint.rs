@@ -74,11 +74,13 @@ macro_rules! answers {
 }
 
 answers! {
+    taximeter_service::balance_transactions::BalanceTransaction,
     taximeter_service::coupons::Coupon,
     taximeter_service::charges::Charge,
     taximeter_service::customers::Customer,
     taximeter_service::events::Event,
     taximeter_service::invoice_payments::InvoicePayment,
+    taximeter_service::invoice_items::InvoiceItem,
     taximeter_service::invoices::Invoice,
     taximeter_service::meter_event_backfills::Backfill,
     taximeter_service::meter_errors::MeterEventError,

@@ -273,7 +273,7 @@ pub(super) fn checked_sequence(sequence: Option<i64>, least: i64) -> Result<i64>
 }
 
 /// A balance within bounds.
-pub(super) fn checked_balance(balance: i64) -> Result<i64> {
+pub(crate) fn checked_balance(balance: i64) -> Result<i64> {
     if (-BALANCE_MINOR_MAX..=BALANCE_MINOR_MAX).contains(&balance) {
         return Ok(balance);
     }
@@ -345,9 +345,6 @@ impl Update {
         self.individual_name.apply(&mut customer.individual_name);
         self.address.apply(&mut customer.address);
         self.shipping.apply(&mut customer.shipping);
-        if let Some(balance) = self.balance {
-            customer.balance = checked_balance(balance)?;
-        }
         if let Some(prefix) = self.invoice_prefix {
             customer.invoice_prefix = checked_prefix(prefix)?;
         }

@@ -1,11 +1,14 @@
 //! Customers: who is billed.
 
+mod currency;
 mod input;
 mod sql;
 mod wire;
 
 use std::collections::BTreeMap;
 
+pub use currency::{bind_currency, bound_currency};
+pub(crate) use input::checked_balance;
 pub use input::{AddressInput, Create, Delete, List, Update};
 use serde_json::Value;
 use taximeter_db::{Arg, Cells, DbError, Row};
@@ -16,6 +19,7 @@ use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::Timestamp;
 pub use wire::{Address, CustomField, InvoiceSettings, RenderingOptions, Shipping};
 
+use crate::balance_transactions::{self, BalanceChange};
 use crate::catalog::{Presence, Touched};
 use crate::ctx::{Ctx, word};
 use crate::discounts::{self, Discount};
@@ -176,7 +180,7 @@ pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<Customer> {
         individual_name: input.individual_name.or_none().map(Into::into),
         address: input.address.or_none().map(Into::into),
         shipping: input.shipping.or_none().map(Into::into),
-        balance: input.balance.unwrap_or(0),
+        balance: 0,
         currency: None,
         discount: None,
         discount_id: None,
@@ -205,8 +209,11 @@ pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<Customer> {
     customer.invoice_settings.default_payment_method = default;
     customer.discount =
         discounts::of_customer(ctx, &customer, coupon.or_none(), promotion_code).await?;
+    let kind = BalanceChange::Initial;
+    let balance = input.balance.unwrap_or(0);
+    balance_transactions::record(ctx, &mut customer, balance, kind, None, None, None).await?;
     let changed = customer.invoice_settings.default_payment_method.is_some();
-    if customer.discount.is_some() || changed {
+    if customer.discount.is_some() || customer.balance != 0 || changed {
         sql::update(ctx, &customer).await?;
     }
     outbox::push(ctx, "customer.created", &customer.wire()).await?;
@@ -323,7 +330,13 @@ pub async fn update(ctx: &mut Ctx, id: &str, mut input: Update) -> Result<Custom
     }
     let mut customer = before.clone();
     let (coupon, promotion_code) = (input.coupon.take(), input.promotion_code.take());
+    let balance = input.balance;
     input.apply(&mut customer)?;
+    if let Some(balance) = balance {
+        let change = checked_balance(balance)?.saturating_sub(customer.balance);
+        let kind = BalanceChange::Adjustment;
+        balance_transactions::record(ctx, &mut customer, change, kind, None, None, None).await?;
+    }
     change_discount(ctx, &mut customer, coupon, promotion_code).await?;
     save(ctx, &before, &customer).await?;
     Ok(customer)

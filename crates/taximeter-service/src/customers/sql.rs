@@ -1,6 +1,7 @@
 //! The statements of customers.
 
 use taximeter_db::{Arg, DbError};
+use taximeter_kernel::id::{Customer as CustomerKind, Id};
 
 use super::Customer;
 use crate::ctx::Ctx;
@@ -50,6 +51,16 @@ pub(super) async fn lock(ctx: &mut Ctx, id: &str) -> Result<()> {
     let sql = "SELECT id FROM customers WHERE account = $1 AND livemode = $2 AND id = $3";
     let _held: Option<String> = ctx.tx.optional_for_update(sql, args).await?;
     Ok(())
+}
+
+/// Whether a customer has a subscription that has not ended.
+pub(super) async fn has_subscription(ctx: &mut Ctx, customer: &Id<CustomerKind>) -> Result<bool> {
+    let args = ctx.args([Arg::from(customer)]);
+    let sql = "SELECT id FROM subscriptions \
+               WHERE account = $1 AND livemode = $2 AND customer = $3 \
+               AND status NOT IN ('canceled', 'incomplete_expired') ORDER BY seq LIMIT 1";
+    let found: Option<String> = ctx.tx.optional(sql, args).await?;
+    Ok(found.is_some())
 }
 
 /// The columns that can change, in the order of both statements below.

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use taximeter_kernel::decimal::Decimal;
 use taximeter_kernel::id::{Id, Product as ProductKind};
+use taximeter_kernel::money::Currency;
+use taximeter_kernel::price::Scheme;
 
 use super::check::{Asked, Terms};
 use super::update::claim_lookup_key;
-use super::{Create, DefaultPriceData, Price, PriceData, fault, sql};
+use super::{Create, DefaultPriceData, Price, PriceData, TaxBehavior, fault, sql};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::params::Path;
@@ -104,6 +107,36 @@ pub async fn create_inline(ctx: &mut Ctx, input: PriceData, path: &str) -> Resul
     let terms = Asked::from(input).check(at)?;
     let product = products::named(ctx, product.as_str(), &fault::param(at, "product")).await?;
     let mut price = Price::new(ctx, product.id, terms);
+    price.active = false;
+    price.inline = true;
+    add(ctx, &price).await?;
+    Ok(price)
+}
+
+/// Makes the price of something that is sold once and has only an amount, which may be below 0. It is
+/// not active, so nothing else can use it.
+///
+/// # Errors
+/// A 400 when the amount is more than can be billed, or has too many digits after the point.
+pub(crate) async fn create_one_off(
+    ctx: &mut Ctx,
+    product: Id<ProductKind>,
+    currency: Currency,
+    unit_amount: Decimal,
+    param: &str,
+) -> Result<Price> {
+    let scheme = Scheme::PerUnit { unit_amount, transform: None };
+    scheme
+        .validate_allowing_negative()
+        .map_err(|error| Error::invalid(format!("Invalid amount: {error}.")).param(param))?;
+    let terms = Terms {
+        currency,
+        scheme,
+        recurring: None,
+        currency_options: BTreeMap::new(),
+        tax_behavior: TaxBehavior::Unspecified,
+    };
+    let mut price = Price::new(ctx, product, terms);
     price.active = false;
     price.inline = true;
     add(ctx, &price).await?;

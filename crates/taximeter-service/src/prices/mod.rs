@@ -15,6 +15,7 @@ mod wire;
 use std::collections::BTreeMap;
 
 pub(crate) use create::add;
+pub(crate) use create::create_one_off;
 pub use create::{create, create_inline};
 pub use exact::Exact;
 pub use input::{

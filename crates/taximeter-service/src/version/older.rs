@@ -18,7 +18,7 @@ pub fn render(answer: &mut Value, version: &ApiVersion) {
 /// Whether `version` shows the object whole whose id the newest version shows there.
 pub(crate) fn shows_whole(object: &str, path: &str, version: &ApiVersion) -> bool {
     match (object, path) {
-        ("line_item", "pricing.price_details.price") => version.is_before(BASIL),
+        ("line_item" | "invoiceitem", "pricing.price_details.price") => version.is_before(BASIL),
         ("discount", "source.coupon") | ("promotion_code", "promotion.coupon") => {
             version.is_before(CLOVER)
         }
@@ -33,7 +33,7 @@ pub(crate) fn moved(object: &str, version: &ApiVersion) -> &'static [(&'static s
         "promotion_code" if version.is_before(CLOVER) => &[("coupon", "promotion.coupon")],
         _ if !version.is_before(BASIL) => &[],
         "invoice" => &[("subscription", "parent.subscription_details.subscription")],
-        "line_item" => &[("price", "pricing.price_details.price")],
+        "line_item" | "invoiceitem" => &[("price", "pricing.price_details.price")],
         _ => &[],
     }
 }
@@ -72,6 +72,7 @@ fn before_basil(object: &str, members: &mut Map<String, Value>) {
         "subscription" => subscription(members),
         "invoice" => invoice(members),
         "line_item" => line_item(members),
+        "invoiceitem" => invoice_item(members),
         _ => {}
     }
 }
@@ -150,6 +151,27 @@ fn line_item(members: &mut Map<String, Value>) {
     members.insert("tax_amounts".into(), json!([]));
     members.insert("tax_rates".into(), json!([]));
     for newer in ["taxes", "quantity_decimal", "subtotal"] {
+        members.remove(newer);
+    }
+}
+
+/// An invoice item named its price and subscription directly.
+fn invoice_item(members: &mut Map<String, Value>) {
+    let parent = members.remove("parent").unwrap_or(Value::Null);
+    let pricing = members.remove("pricing").unwrap_or(Value::Null);
+    let details = &parent["subscription_details"];
+    let price = pricing["price_details"]["price"].clone();
+    let unit = pricing["unit_amount_decimal"].clone();
+    let whole = unit.as_str().and_then(|unit| unit.parse::<i64>().ok());
+    members.insert("plan".into(), Value::Null);
+    members.insert("price".into(), price);
+    members.insert("subscription".into(), details["subscription"].clone());
+    if details["subscription_item"].is_string() {
+        members.insert("subscription_item".into(), details["subscription_item"].clone());
+    }
+    members.insert("unit_amount".into(), json!(whole));
+    members.insert("unit_amount_decimal".into(), unit);
+    for newer in ["net_amount", "proration_details", "quantity_decimal"] {
         members.remove(newer);
     }
 }

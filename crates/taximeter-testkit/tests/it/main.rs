@@ -7,6 +7,8 @@ mod auth;
 #[cfg(test)]
 mod backfills;
 #[cfg(test)]
+mod balance_transactions;
+#[cfg(test)]
 mod catalog;
 #[cfg(test)]
 mod corrections;
@@ -28,6 +30,8 @@ mod expand;
 mod guide;
 #[cfg(test)]
 mod idempotency;
+#[cfg(test)]
+mod invoice_items;
 #[cfg(test)]
 mod invoices;
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod charges;
 mod coupons;
 mod customers;
 mod events;
+mod invoice_items;
 mod invoice_payments;
 mod invoices;
 mod meter_errors;
@@ -39,6 +40,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         customers::endpoints(),
         events::endpoints(),
         invoice_payments::endpoints(),
+        invoice_items::endpoints(),
         invoices::endpoints(),
         meter_errors::endpoints(),
         meter_event_adjustments::endpoints(),
