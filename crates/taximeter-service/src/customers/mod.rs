@@ -272,6 +272,16 @@ pub async fn named(ctx: &mut Ctx, id: &str, param: &str) -> Result<Customer> {
     }
 }
 
+/// Reads a customer, even a deleted one, and holds it until the transaction ends: whoever works on
+/// what is a customer's holds the customer first, so that no two wait for each other.
+///
+/// # Errors
+/// A 404 when there never was one.
+pub(crate) async fn hold(ctx: &mut Ctx, id: &Id<CustomerKind>) -> Result<Customer> {
+    sql::lock(ctx, id.as_str()).await?;
+    retrieve_any(ctx, id.as_str()).await
+}
+
 /// As [`named`], held until the transaction ends: for those who read its balance or its next
 /// invoice number and write them back.
 ///

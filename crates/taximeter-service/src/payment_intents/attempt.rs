@@ -5,7 +5,6 @@ use taximeter_kernel::id::{Charge, Id};
 use super::{CaptureMethod, FutureUsage, LastError, PaymentIntent, Status, sql};
 use crate::ctx::Ctx;
 use crate::error::{Error, RefusedPayment, Result};
-use crate::params::Choice as _;
 use crate::payment_methods::{self, Keep, PaymentMethod};
 use crate::payments::{Answer, Ask, Decline, Presence, Provider, Session};
 use crate::{charges, invoice_payments, outbox};
@@ -132,7 +131,7 @@ async fn paid(ctx: &mut Ctx, intent: &mut PaymentIntent, method: PaymentMethod) 
         intent.status = Status::Succeeded;
         intent.amount_received = intent.amount;
     }
-    let usage = intent.details.setup_future_usage.as_deref().and_then(FutureUsage::from_word);
+    let usage = intent.details.setup_future_usage;
     let keep = match (&intent.customer, usage) {
         (Some(customer), Some(usage)) => {
             Keep::For { customer, off_session: usage == FutureUsage::OffSession }
@@ -193,11 +192,8 @@ async fn declined(
     if charge.is_some() {
         intent.latest_charge = charge;
     }
-    intent.details.last_error = Some(LastError {
-        decline: decline.as_str().to_owned(),
-        charge: charge_id.clone(),
-        payment_method: shown.clone(),
-    });
+    intent.details.last_error =
+        Some(LastError { decline, charge: charge_id.clone(), payment_method: shown.clone() });
     sql::update(ctx, intent).await?;
     outbox::push(ctx, "payment_intent.payment_failed", &intent.wire()).await?;
     Ok(Outcome::Declined(decline.error(RefusedPayment {

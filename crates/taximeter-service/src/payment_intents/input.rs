@@ -6,7 +6,7 @@ use taximeter_kernel::money::{AMOUNT_MINOR_MAX, Currency, format_amount};
 use super::{AutomaticPaymentMethods, CaptureMethod, FutureUsage, Shipping};
 use crate::customers::AddressInput;
 use crate::error::{Error, Result};
-use crate::params::{Choice, Clear, Metadata, MetadataChange, Range, Text};
+use crate::params::{Clear, Metadata, MetadataChange, Range, Text};
 use crate::payment_methods::Type;
 
 crate::choice! {
@@ -72,6 +72,8 @@ crate::params! {
 crate::params! {
     /// What a new payment intent is made of.
     pub struct Create {
+        /// What types of payment methods can pay.
+        pub allowed_payment_method_types: Option<Vec<Type>>,
         /// How much, in minor units.
         pub amount: i64,
         /// Whether the server chooses the types of payment methods.
@@ -94,7 +96,7 @@ crate::params! {
         pub off_session: Option<bool>,
         /// What with.
         pub payment_method: Option<Text<255>>,
-        /// What types of payment methods can pay.
+        /// As `allowed_payment_method_types`, in the versions before it.
         pub payment_method_types: Option<Vec<Type>>,
         /// Where a receipt is sent.
         pub receipt_email: Option<Text<512>>,
@@ -114,6 +116,8 @@ crate::params! {
 crate::params! {
     /// What of a payment intent changes.
     pub struct Update {
+        /// What types of payment methods can pay.
+        pub allowed_payment_method_types: Option<Vec<Type>>,
         /// How much, in minor units.
         pub amount: Option<i64>,
         /// When the money is taken.
@@ -128,7 +132,7 @@ crate::params! {
         pub metadata: MetadataChange,
         /// What with.
         pub payment_method: Option<Text<255>>,
-        /// What types of payment methods can pay.
+        /// As `allowed_payment_method_types`, in the versions before it.
         pub payment_method_types: Option<Vec<Type>>,
         /// Where a receipt is sent.
         pub receipt_email: Clear<Text<512>>,
@@ -154,6 +158,8 @@ crate::params! {
 crate::params! {
     /// How a payment intent is confirmed.
     pub struct Confirm {
+        /// What types of payment methods can pay.
+        pub allowed_payment_method_types: Option<Vec<Type>>,
         /// When the money is taken.
         pub capture_method: Option<CaptureMethod>,
         /// Whether it fails where the one who pays would have to authenticate.
@@ -162,7 +168,7 @@ crate::params! {
         pub off_session: Option<bool>,
         /// What with.
         pub payment_method: Option<Text<255>>,
-        /// What types of payment methods can pay.
+        /// As `allowed_payment_method_types`, in the versions before it.
         pub payment_method_types: Option<Vec<Type>>,
         /// Where a receipt is sent.
         pub receipt_email: Clear<Text<512>>,
@@ -227,10 +233,30 @@ impl From<ShippingInput> for Shipping {
     }
 }
 
-impl From<FutureUsage> for String {
-    fn from(usage: FutureUsage) -> Self {
-        usage.as_str().to_owned()
+/// The types of payment methods that a request names, under their name or their older one.
+#[derive(Debug)]
+pub(crate) struct Named(pub(crate) Option<Vec<Type>>);
+
+impl Named {
+    /// # Errors
+    /// A 400 when both names are used, or none is left.
+    pub(crate) fn of(allowed: Option<Vec<Type>>, older: Option<Vec<Type>>) -> Result<Self> {
+        if allowed.is_some() && older.is_some() {
+            return Err(exclusive("allowed_payment_method_types", "payment_method_types"));
+        }
+        let types = allowed.or(older);
+        if types.as_ref().is_some_and(Vec::is_empty) {
+            return Err(Error::invalid("Invalid array: at least one element is needed")
+                .param("payment_method_types"));
+        }
+        Ok(Self(types))
     }
+}
+
+fn exclusive(one: &str, other: &str) -> Error {
+    Error::invalid(format!("You may only specify one of these parameters: {one}, {other}."))
+        .code("parameters_exclusive")
+        .param(one)
 }
 
 /// Whether the server chooses the types of payment methods: it does, unless they are named.
@@ -239,29 +265,20 @@ impl From<FutureUsage> for String {
 /// A 400 when both are said, or neither is left.
 pub(crate) fn automatic(
     input: Option<&AutomaticInput>,
-    types: Option<&[Type]>,
+    named: &Named,
 ) -> Result<Option<AutomaticPaymentMethods>> {
-    if types.is_some_and(<[Type]>::is_empty) {
-        return Err(Error::invalid("Invalid array: at least one element is needed")
-            .param("payment_method_types"));
-    }
-    let redirects = |input: Option<&AutomaticInput>| {
-        let allowed = input.and_then(|i| i.allow_redirects).unwrap_or(AllowRedirects::Always);
-        allowed.as_str().to_owned()
-    };
-    match (input, types) {
-        (Some(AutomaticInput { enabled: true, .. }), Some(_)) => Err(Error::invalid(
-            "You may only specify one of these parameters: automatic_payment_methods, \
-             payment_method_types.",
-        )
-        .code("parameters_exclusive")
-        .param("automatic_payment_methods")),
+    match (input, &named.0) {
+        (Some(AutomaticInput { enabled: true, .. }), Some(_)) => {
+            Err(exclusive("automatic_payment_methods", "payment_method_types"))
+        }
         (_, Some(_)) => Ok(None),
         (Some(AutomaticInput { enabled: false, .. }), None) => {
             Err(Error::missing("payment_method_types"))
         }
         (input, None) => {
-            Ok(Some(AutomaticPaymentMethods { allow_redirects: redirects(input), enabled: true }))
+            let allowed = input.and_then(|input| input.allow_redirects);
+            let allow_redirects = allowed.unwrap_or(AllowRedirects::Always);
+            Ok(Some(AutomaticPaymentMethods { allow_redirects, enabled: true }))
         }
     }
 }

@@ -10,11 +10,11 @@ mod wire;
 use std::collections::BTreeMap;
 
 pub(crate) use attempt::{Authenticated, Authentication, Outcome, begin};
-pub(crate) use input::automatic;
 pub use input::{
     AllowRedirects, Authenticate, Authentication as Authenticates, AutomaticInput, Cancel,
     CancellationReason, Capture, Confirm, Create, List, Retrieve, ShippingInput, Update,
 };
+pub(crate) use input::{Named, automatic};
 use taximeter_kernel::id::{Id, Invoice, Kind as _, PaymentIntent as PaymentIntentKind};
 pub use types::{
     AutomaticPaymentMethods, CaptureMethod, Details, FutureUsage, LastError, PaymentIntent,
@@ -93,7 +93,7 @@ pub(crate) async fn create_for_invoice(
             description: Some("Payment for Invoice".to_owned()),
             // What pays a customer's invoice becomes the customer's, as Stripe does it for a
             // subscription's.
-            setup_future_usage: Some(FutureUsage::OffSession.as_str().to_owned()),
+            setup_future_usage: Some(FutureUsage::OffSession),
             ..Details::default()
         },
         metadata: BTreeMap::new(),

@@ -10,8 +10,9 @@ use taximeter_kernel::id::{
 use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::Timestamp;
 
+use super::input::AllowRedirects;
 use crate::customers::Address;
-use crate::params::Choice as _;
+use crate::payment_methods::Type;
 use crate::payments::Decline;
 
 crate::choice! {
@@ -102,6 +103,8 @@ pub struct PaymentIntent {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Details {
+    /// The types of payment methods that can pay, where they were named.
+    pub allowed_types: Option<Vec<Type>>,
     /// Set unless the types of payment methods were named.
     pub automatic_payment_methods: Option<AutomaticPaymentMethods>,
     /// Why it was given up.
@@ -114,8 +117,8 @@ pub struct Details {
     pub receipt_email: Option<String>,
     /// Where the one who pays comes back to.
     pub return_url: Option<String>,
-    /// Whether the payment method is kept: a word of [`FutureUsage`].
-    pub setup_future_usage: Option<String>,
+    /// Whether the payment method is kept.
+    pub setup_future_usage: Option<FutureUsage>,
     /// Where goods go.
     pub shipping: Option<Shipping>,
     /// What the statement of the one who pays says.
@@ -144,8 +147,8 @@ pub struct Shipping {
 /// That the server chooses the types of payment methods.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AutomaticPaymentMethods {
-    /// `always` or `never`.
-    pub allow_redirects: String,
+    /// Whether they may send the one who pays elsewhere.
+    pub allow_redirects: AllowRedirects,
     /// Whether it does.
     pub enabled: bool,
 }
@@ -153,8 +156,8 @@ pub struct AutomaticPaymentMethods {
 /// How an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastError {
-    /// Why: a word of [`crate::payments::Decline`].
-    pub decline: String,
+    /// Why.
+    pub decline: Decline,
     /// The charge that failed, if it came to one.
     pub charge: Option<String>,
     /// What it was to be paid with, as it was.
@@ -164,12 +167,11 @@ pub struct LastError {
 impl LastError {
     /// The members `last_payment_error` and `last_setup_error`.
     #[must_use]
-    pub fn wire(&self) -> Option<Value> {
-        let decline = Decline::from_word(&self.decline)?;
-        let mut members = decline.members(self.payment_method.clone());
+    pub fn wire(&self) -> Value {
+        let mut members = self.decline.members(self.payment_method.clone());
         if let Some(charge) = &self.charge {
             members.insert("charge".to_owned(), charge.as_str().into());
         }
-        Some(Value::Object(members))
+        Value::Object(members)
     }
 }

@@ -6,17 +6,16 @@ use taximeter_kernel::id::{Id, Kind as _, PaymentIntent as PaymentIntentKind};
 use super::input::{self, Authentication as Says};
 use super::{
     Authenticate, Authenticated, Authentication, Cancel, Capture, CaptureMethod, Confirm, Create,
-    Details, List, Outcome, PaymentIntent, Retrieve, Status, Update, attempt, sql,
+    Details, List, Named, Outcome, PaymentIntent, Retrieve, Status, Update, attempt, sql,
 };
-use crate::charges;
 use crate::ctx::Ctx;
-use crate::customers;
 use crate::error::{Error, Result};
 use crate::page::List as Page;
 use crate::params::Choice as _;
 use crate::payment_methods;
 use crate::payments::{self, Provider, Session};
 use crate::search::{self, Search};
+use crate::{charges, customers, test_clocks};
 
 /// Makes a payment intent, and confirms it where that is asked for.
 ///
@@ -26,13 +25,17 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<PaymentIntent> {
     Provider::of(ctx.scope().mode).ready()?;
     let confirm = input.confirm == Some(true);
     check_confirming(&input)?;
-    let types = input.payment_method_types.as_deref();
-    let automatic = input::automatic(input.automatic_payment_methods.as_ref(), types)?;
+    let named = Named::of(input.allowed_payment_method_types, input.payment_method_types)?;
+    let automatic = input::automatic(input.automatic_payment_methods.as_ref(), &named)?;
     let amount = input::checked_amount(input.amount, input.currency)?;
     let customer = match input.customer.as_deref() {
-        Some(id) => Some(customers::named(ctx, id, "customer").await?.id),
+        Some(id) => Some(customers::named(ctx, id, "customer").await?),
         None => None,
     };
+    if let Some(customer) = &customer {
+        test_clocks::follow(ctx, customer).await?;
+    }
+    let customer = customer.map(|customer| customer.id);
     let method = match input.payment_method.as_deref() {
         Some(id) => Some(payment_methods::taken(ctx, id, customer.as_ref()).await?),
         None => None,
@@ -59,13 +62,14 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<PaymentIntent> {
         attempts: 0,
         canceled_at: None,
         details: Details {
+            allowed_types: named.0,
             automatic_payment_methods: automatic,
             cancellation_reason: None,
             description: input.description.map(Into::into),
             last_error: None,
             receipt_email: input.receipt_email.map(Into::into),
             return_url: input.return_url.map(Into::into),
-            setup_future_usage: input.setup_future_usage.map(Into::into),
+            setup_future_usage: input.setup_future_usage,
             shipping: input.shipping.map(Into::into),
             statement_descriptor: input.statement_descriptor.map(Into::into),
             statement_descriptor_suffix: input.statement_descriptor_suffix.map(Into::into),
@@ -156,12 +160,16 @@ pub async fn read(ctx: &mut Ctx, id: &str, input: Retrieve) -> Result<PaymentInt
     }
 }
 
-/// Reads a payment intent whose id is in the path, held until the transaction ends.
+/// Reads a payment intent whose id is in the path, held until the transaction ends. From here on
+/// it is the time of whoever pays.
 async fn locked_path(ctx: &mut Ctx, id: &str) -> Result<PaymentIntent> {
-    match sql::lock(ctx, id).await? {
-        Some(intent) => Ok(intent),
-        None => Err(ctx.no_such_path(PaymentIntentKind::NOUN, id).await?),
+    let found = super::retrieve(ctx, id).await?;
+    if let Some(customer) = &found.customer {
+        let customer = customers::hold(ctx, customer).await?;
+        test_clocks::follow(ctx, &customer).await?;
     }
+    // Held only now: the customer comes first.
+    Ok(sql::lock(ctx, id).await?.unwrap_or(found))
 }
 
 /// Changes a payment intent. What decides about the money changes only until it moves.
@@ -170,13 +178,14 @@ async fn locked_path(ctx: &mut Ctx, id: &str) -> Result<PaymentIntent> {
 /// A 404 when there is none, a 400 when it is past that.
 pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<PaymentIntent> {
     let mut intent = locked_path(ctx, id).await?;
+    let named = Named::of(input.allowed_payment_method_types, input.payment_method_types)?;
     let sets = [
         ("amount", input.amount.is_some()),
         ("capture_method", input.capture_method.is_some()),
         ("currency", input.currency.is_some()),
         ("customer", input.customer.is_some()),
         ("payment_method", input.payment_method.is_some()),
-        ("payment_method_types", input.payment_method_types.is_some()),
+        ("payment_method_types", named.0.is_some()),
         ("receipt_email", !input.receipt_email.is_keep()),
         ("setup_future_usage", !input.setup_future_usage.is_keep()),
         ("shipping", !input.shipping.is_keep()),
@@ -194,9 +203,7 @@ pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<PaymentInt
     intent.capture_method = input.capture_method.unwrap_or(intent.capture_method);
     name_payer(ctx, &mut intent, input.customer.as_deref(), input.payment_method.as_deref())
         .await?;
-    if let Some(types) = input.payment_method_types.as_deref() {
-        intent.details.automatic_payment_methods = input::automatic(None, Some(types))?;
-    }
+    name_types(&mut intent, named);
     let details = &mut intent.details;
     input.description.apply(&mut details.description);
     input.receipt_email.apply(&mut details.receipt_email);
@@ -263,6 +270,14 @@ async fn name_payer(
     Ok(())
 }
 
+/// Puts the types of payment methods on an intent, if they are named: the server no longer chooses.
+fn name_types(intent: &mut PaymentIntent, named: Named) {
+    if named.0.is_some() {
+        intent.details.allowed_types = named.0;
+        intent.details.automatic_payment_methods = None;
+    }
+}
+
 /// Confirms a payment intent: the one who pays agrees, and the money is asked for.
 ///
 /// # Errors
@@ -271,14 +286,13 @@ pub async fn confirm(ctx: &mut Ctx, id: &str, input: Confirm) -> Result<PaymentI
     Provider::of(ctx.scope().mode).ready()?;
     let mut intent = locked_path(ctx, id).await?;
     check_confirmable(&intent)?;
+    let named = Named::of(input.allowed_payment_method_types, input.payment_method_types)?;
     name_payer(ctx, &mut intent, None, input.payment_method.as_deref()).await?;
     if let Some(capture_method) = input.capture_method {
         check_changeable(&intent, "capture_method")?;
         intent.capture_method = capture_method;
     }
-    if let Some(types) = input.payment_method_types.as_deref() {
-        intent.details.automatic_payment_methods = input::automatic(None, Some(types))?;
-    }
+    name_types(&mut intent, named);
     let details = &mut intent.details;
     input.receipt_email.apply(&mut details.receipt_email);
     input.setup_future_usage.apply(&mut details.setup_future_usage);

@@ -15,7 +15,7 @@ impl PaymentIntent {
         json!({
             "id": self.id.as_str(),
             "object": "payment_intent",
-            "allowed_payment_method_types": null,
+            "allowed_payment_method_types": details.allowed_types,
             "amount": self.amount,
             "amount_capturable": self.amount_capturable,
             "amount_details": { "tip": {} },
@@ -34,7 +34,7 @@ impl PaymentIntent {
             "customer_account": null,
             "description": details.description,
             "excluded_payment_method_types": null,
-            "last_payment_error": details.last_error.as_ref().and_then(LastError::wire),
+            "last_payment_error": details.last_error.as_ref().map(LastError::wire),
             "latest_charge": self.latest_charge.as_ref().map(Id::as_str),
             "livemode": self.livemode,
             "managed_payments": null,

@@ -22,10 +22,10 @@ pub use wire::{BillingDetails, Card};
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::error::{Error, RefusedPayment, Result};
-use crate::outbox;
 use crate::page::List as Page;
 use crate::params::Choice;
 use crate::payments::{Behaviour, Provider};
+use crate::{outbox, test_clocks};
 
 crate::choice! {
     /// What a payment method is.
@@ -199,6 +199,7 @@ fn spent() -> Error {
 pub async fn attach(ctx: &mut Ctx, id: &str, input: Attach) -> Result<PaymentMethod> {
     Provider::of(ctx.scope().mode).ready()?;
     let customer = customers::locked(ctx, &input.customer, "customer").await?;
+    test_clocks::follow(ctx, &customer).await?;
     let method = match named(ctx, id, "id").await {
         Ok(method) => method,
         Err(error) if error.code == Some("resource_missing") => return Err(error.not_found()),

@@ -1,9 +1,8 @@
 //! Collecting what invoices ask for.
 //!
 //! An invoice that is finalized with something due gets a payment intent and an invoice payment
-//! ([`open_for_invoice`]). Each try is an [`attempt`] at that intent, by whoever pays or by the
-//! retries of [`retry_after`]; the one who pays may confirm the intent themselves, and then
-//! [`hook`] tells the invoice. Voiding it gives the intent up ([`cancel_for_invoice`]).
+//! ([`open_for_invoice`]). Each try is an [`attempt`] at that intent; the one who pays may confirm the
+//! intent themselves, and then [`hook`] tells the invoice. Voiding it gives the intent up ([`cancel_for_invoice`]).
 
 pub mod cards;
 mod decline;
@@ -22,17 +21,6 @@ use crate::error::{Error, Result};
 use crate::invoice_payments::{self, InvoicePayment};
 use crate::payment_intents::{self, Authentication, Outcome, PaymentIntent, Status};
 use crate::payment_methods::{self, PaymentMethod};
-
-/// The days between one failed attempt at an invoice and the next (the classic schedule).
-pub const RETRY_DAYS: &[i64] = &[3, 5, 7];
-
-/// How many days after the failure of attempt `attempt` (the first is 1) the next one is made;
-/// nothing once there is none: after 1, 2 and 3 failures 3, 5 and 7 days, after the 4th never.
-#[must_use]
-pub fn retry_after(attempt: u32) -> Option<i64> {
-    let place = usize::try_from(attempt.checked_sub(1)?).ok()?;
-    RETRY_DAYS.get(place).copied()
-}
 
 /// An invoice, as far as collecting it goes.
 #[derive(Debug, Clone, Copy)]
@@ -193,15 +181,4 @@ pub(crate) async fn hook(
     _intent: &PaymentIntent,
 ) -> Result<()> {
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failed_payment_is_tried_again_after_three_five_and_seven_days() {
-        let schedule = [0, 1, 2, 3, 4].map(retry_after);
-        assert_eq!(schedule, [None, Some(3), Some(5), Some(7), None]);
-    }
 }

@@ -17,11 +17,10 @@ use taximeter_kernel::time::Timestamp;
 use crate::charges::{self, Charge};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
-use crate::outbox;
 use crate::page::List as Page;
 use crate::params::{Choice, Metadata, MetadataChange, Range, Text};
-use crate::payment_intents;
 use crate::payments::Provider;
+use crate::{customers, outbox, payment_intents, test_clocks};
 
 crate::choice! {
     /// What came of a refund.
@@ -188,6 +187,10 @@ pub(crate) async fn give_back(
     (reason, metadata): (Option<Reason>, BTreeMap<String, String>),
 ) -> Result<Refund> {
     let amount = checked_amount(&charge, amount)?;
+    if let Some(customer) = &charge.customer {
+        let customer = customers::retrieve_any(ctx, customer.as_str()).await?;
+        test_clocks::follow(ctx, &customer).await?;
+    }
     let refund = Refund {
         id: ctx.new_id(),
         status: Provider::of(ctx.scope().mode).refund()?,

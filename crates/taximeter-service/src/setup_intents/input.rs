@@ -8,6 +8,8 @@ use crate::payment_methods::Type;
 crate::params! {
     /// What a new setup intent is made of.
     pub struct Create {
+        /// What types of payment methods can be set up.
+        pub allowed_payment_method_types: Option<Vec<Type>>,
         /// Whether the server chooses the types of payment methods.
         pub automatic_payment_methods: Option<AutomaticInput>,
         /// Whether it is confirmed at once.
@@ -20,7 +22,7 @@ crate::params! {
         pub metadata: Metadata,
         /// What is set up.
         pub payment_method: Option<Text<255>>,
-        /// What types of payment methods can be set up.
+        /// As `allowed_payment_method_types`, in the versions before it.
         pub payment_method_types: Option<Vec<Type>>,
         /// Where its owner comes back to.
         pub return_url: Option<Text<2048>>,
@@ -32,6 +34,8 @@ crate::params! {
 crate::params! {
     /// What of a setup intent changes.
     pub struct Update {
+        /// What types of payment methods can be set up.
+        pub allowed_payment_method_types: Option<Vec<Type>>,
         /// Whose the payment method becomes.
         pub customer: Option<Text<255>>,
         /// A note of the operator's.
@@ -40,7 +44,7 @@ crate::params! {
         pub metadata: MetadataChange,
         /// What is set up.
         pub payment_method: Option<Text<255>>,
-        /// What types of payment methods can be set up.
+        /// As `allowed_payment_method_types`, in the versions before it.
         pub payment_method_types: Option<Vec<Type>>,
     }
 }
@@ -56,6 +60,8 @@ crate::params! {
 crate::params! {
     /// How a setup intent is confirmed.
     pub struct Confirm {
+        /// What types of payment methods can be set up.
+        pub allowed_payment_method_types: Option<Vec<Type>>,
         /// What is set up.
         pub payment_method: Option<Text<255>>,
         /// Where its owner comes back to.

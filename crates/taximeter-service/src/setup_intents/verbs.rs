@@ -10,10 +10,12 @@ use crate::ctx::Ctx;
 use crate::error::{Error, RefusedPayment, Result};
 use crate::page::List as Page;
 use crate::params::Choice as _;
-use crate::payment_intents::{Authenticate, Authenticates, LastError, automatic, client_secret};
+use crate::payment_intents::{
+    Authenticate, Authenticates, LastError, Named, automatic, client_secret,
+};
 use crate::payment_methods::{self, PaymentMethod};
 use crate::payments::{Decline, Provider};
-use crate::{customers, outbox};
+use crate::{customers, outbox, test_clocks};
 
 /// Makes a setup intent, and confirms it where that is asked for.
 ///
@@ -29,8 +31,12 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<SetupIntent> {
         .code("setup_intent_invalid_parameter")
         .param("return_url"));
     }
-    let types = input.payment_method_types.as_deref();
-    let automatic = automatic(input.automatic_payment_methods.as_ref(), types)?;
+    let named = Named::of(input.allowed_payment_method_types, input.payment_method_types)?;
+    let automatic = automatic(input.automatic_payment_methods.as_ref(), &named)?;
+    if let Some(id) = input.customer.as_deref() {
+        let customer = customers::named(ctx, id, "customer").await?;
+        test_clocks::follow(ctx, &customer).await?;
+    }
     let id: Id<SetupIntentKind> = ctx.new_id();
     let mut intent = SetupIntent {
         client_secret: client_secret(ctx, id.as_str()),
@@ -41,6 +47,7 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<SetupIntent> {
         payment_method: None,
         usage: input.usage.unwrap_or(Usage::OffSession),
         details: Details {
+            allowed_types: named.0,
             automatic_payment_methods: automatic,
             description: input.description.map(Into::into),
             return_url: input.return_url.map(Into::into),
@@ -123,11 +130,8 @@ async fn declined(
     let shown = method.wire();
     intent.status = Status::RequiresPaymentMethod;
     intent.payment_method = None;
-    intent.details.last_error = Some(LastError {
-        decline: decline.as_str().to_owned(),
-        charge: None,
-        payment_method: shown.clone(),
-    });
+    intent.details.last_error =
+        Some(LastError { decline, charge: None, payment_method: shown.clone() });
     sql::update(ctx, intent).await?;
     outbox::push(ctx, "setup_intent.setup_failed", &intent.wire()).await?;
     Ok(decline.error(RefusedPayment {
@@ -165,12 +169,16 @@ pub async fn read(ctx: &mut Ctx, id: &str, input: Retrieve) -> Result<SetupInten
     }
 }
 
-/// Reads a setup intent whose id is in the path, held until the transaction ends.
+/// Reads a setup intent whose id is in the path, held until the transaction ends. From here on it
+/// is the time of its customer.
 async fn locked_path(ctx: &mut Ctx, id: &str) -> Result<SetupIntent> {
-    match sql::lock(ctx, id).await? {
-        Some(intent) => Ok(intent),
-        None => Err(ctx.no_such_path(SetupIntentKind::NOUN, id).await?),
+    let found = retrieve(ctx, id).await?;
+    if let Some(customer) = &found.customer {
+        let customer = customers::hold(ctx, customer).await?;
+        test_clocks::follow(ctx, &customer).await?;
     }
+    // Held only now: the customer comes first.
+    Ok(sql::lock(ctx, id).await?.unwrap_or(found))
 }
 
 fn wrong_state(intent: &SetupIntent, (verb, done): (&str, &str), allowed: &str) -> Error {
@@ -199,19 +207,25 @@ fn check_open(intent: &SetupIntent, verb: (&str, &str)) -> Result<()> {
 /// A 404 when there is none, a 400 when it is past that.
 pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<SetupIntent> {
     let mut intent = locked_path(ctx, id).await?;
-    let types = input.payment_method_types.as_deref();
-    if input.customer.is_some() || input.payment_method.is_some() || types.is_some() {
+    let named = Named::of(input.allowed_payment_method_types, input.payment_method_types)?;
+    if input.customer.is_some() || input.payment_method.is_some() || named.0.is_some() {
         check_open(&intent, ("update", "updated"))?;
     }
     name_owner(ctx, &mut intent, input.customer.as_deref(), input.payment_method.as_deref())
         .await?;
-    if types.is_some() {
-        intent.details.automatic_payment_methods = automatic(None, types)?;
-    }
+    name_types(&mut intent, named);
     input.description.apply(&mut intent.details.description);
     input.metadata.apply(&mut intent.metadata)?;
     sql::update(ctx, &intent).await?;
     Ok(intent)
+}
+
+/// Puts the types of payment methods on an intent, if they are named: the server no longer chooses.
+fn name_types(intent: &mut SetupIntent, named: Named) {
+    if named.0.is_some() {
+        intent.details.allowed_types = named.0;
+        intent.details.automatic_payment_methods = None;
+    }
 }
 
 /// Confirms a setup intent: the owner agrees, and the payment method is tried.
@@ -222,6 +236,7 @@ pub async fn confirm(ctx: &mut Ctx, id: &str, input: Confirm) -> Result<SetupInt
     Provider::of(ctx.scope().mode).ready()?;
     let mut intent = locked_path(ctx, id).await?;
     check_open(&intent, ("confirm", "confirmed"))?;
+    name_types(&mut intent, Named::of(input.allowed_payment_method_types, None)?);
     name_owner(ctx, &mut intent, None, input.payment_method.as_deref()).await?;
     if let Some(url) = input.return_url {
         intent.details.return_url = Some(url.into());

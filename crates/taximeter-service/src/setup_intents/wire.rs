@@ -7,11 +7,14 @@ use taximeter_kernel::id::Id;
 use super::{SetupIntent, Status};
 use crate::params::Choice as _;
 use crate::payment_intents::{AutomaticPaymentMethods, LastError, next_action};
+use crate::payment_methods::Type;
 
 /// What of a setup intent is kept as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Details {
+    /// The types of payment methods that can be set up, where they were named.
+    pub allowed_types: Option<Vec<Type>>,
     /// Set unless the types of payment methods were named.
     pub automatic_payment_methods: Option<AutomaticPaymentMethods>,
     /// Why it was given up.
@@ -36,7 +39,7 @@ impl SetupIntent {
         json!({
             "id": self.id.as_str(),
             "object": "setup_intent",
-            "allowed_payment_method_types": null,
+            "allowed_payment_method_types": details.allowed_types,
             "application": null,
             "automatic_payment_methods": details.automatic_payment_methods,
             "cancellation_reason": details.cancellation_reason,
@@ -47,7 +50,7 @@ impl SetupIntent {
             "description": details.description,
             "excluded_payment_method_types": null,
             "flow_directions": null,
-            "last_setup_error": details.last_error.as_ref().and_then(LastError::wire),
+            "last_setup_error": details.last_error.as_ref().map(LastError::wire),
             "latest_attempt": null,
             "livemode": self.livemode,
             "managed_payments": null,

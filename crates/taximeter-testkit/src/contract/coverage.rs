@@ -7,6 +7,11 @@ use serde_json::Value;
 
 /// Parameters of ours that Stripe's endpoints lack: (method, path, parameter, why).
 const OUR_PARAMS: &[(&str, &str, &str, &str)] = &[
+    ("POST", "/v1/payment_intents", "payment_method_types", OLDER_TYPES),
+    ("POST", "/v1/payment_intents/{id}", "payment_method_types", OLDER_TYPES),
+    ("POST", "/v1/payment_intents/{id}/confirm", "payment_method_types", OLDER_TYPES),
+    ("POST", "/v1/setup_intents", "payment_method_types", OLDER_TYPES),
+    ("POST", "/v1/setup_intents/{id}", "payment_method_types", OLDER_TYPES),
     (
         "GET",
         "/v2/core/events",
@@ -30,6 +35,7 @@ const OUR_PARAMS: &[(&str, &str, &str, &str)] = &[
     ("POST", METER, "value_settings[max_digits]", "how large a value may be"),
 ];
 
+const OLDER_TYPES: &str = "Stripe's name of `allowed_payment_method_types` before 2026-10-28";
 const ADJUSTMENTS: &str = "/v1/billing/meter_event_adjustments";
 const ADJUSTMENTS_V2: &str = "/v2/billing/meter_event_adjustments";
 const METERS: &str = "/v1/billing/meters";

@@ -1,5 +1,6 @@
 //! What customers pay with, and what is collected.
 
+mod clocks;
 mod intents;
 mod invoices;
 mod methods;

@@ -1,14 +1,12 @@
 //! What invoices call to be collected, and the payments of an invoice that come of it.
 
 use serde_json::{Value, json};
-use taximeter_kernel::id::{Id, Invoice};
-use taximeter_kernel::id::{Mode, Scope};
+use taximeter_kernel::id::{Id, Invoice, Mode, Scope};
 use taximeter_kernel::money::Currency;
 use taximeter_service::ctx::{Caller, Ctx};
 use taximeter_service::customers::{self, Customer};
 use taximeter_service::payment_methods::{self, PaymentMethod};
 use taximeter_service::payments::{self, Attempt, InvoiceToPay};
-use taximeter_service::version::ApiVersion;
 use taximeter_testkit::TestApp;
 
 use super::attached;
@@ -35,14 +33,8 @@ async fn bill(app: &TestApp) -> Bill {
 }
 
 async fn begin(app: &TestApp) -> Ctx {
-    let entropy = &app.services().entropy;
-    let caller = Caller {
-        scope: Scope { account: app.account().clone(), mode: Mode::Test },
-        key: Id::generate(entropy()),
-        version: ApiVersion::newest(),
-        request: Id::generate(entropy()),
-        idempotency_key: None,
-    };
+    let scope = Scope { account: app.account().clone(), mode: Mode::Test };
+    let caller = Caller::time(scope, Id::generate((app.services().entropy)()));
     Ctx::begin(app.services(), caller, app.now()).await.unwrap()
 }
 
