@@ -166,12 +166,21 @@ pub(super) struct Writer<'a> {
     price: &'a Price,
     scheme: &'a Scheme,
     product: Product,
+    /// Discounts and tax rates of the item's own.
+    discounts: Vec<String>,
+    tax_rates: Vec<String>,
 }
 
 impl<'a> Writer<'a> {
     async fn of_item(ctx: &mut Ctx, sub: &Subscription, item: &'a Item) -> Result<Self> {
         let writer = Self::of_price(ctx, &item.price, sub.currency).await?;
-        Ok(Self { subscription: Some(sub.id.clone()), item: Some(item.id.clone()), ..writer })
+        Ok(Self {
+            subscription: Some(sub.id.clone()),
+            item: Some(item.id.clone()),
+            discounts: item.terms.discounts.clone(),
+            tax_rates: item.terms.tax_rates.clone(),
+            ..writer
+        })
     }
 
     /// A writer of lines that are of no subscription.
@@ -182,7 +191,9 @@ impl<'a> Writer<'a> {
     ) -> Result<Self> {
         let scheme = scheme_of(price, currency)?;
         let product = products::retrieve_any(ctx, price.product.as_str()).await?;
-        Ok(Self { currency, subscription: None, item: None, price, scheme, product })
+        let (discounts, tax_rates) = (Vec::new(), Vec::new());
+        let (subscription, item) = (None, None);
+        Ok(Self { currency, subscription, item, price, scheme, product, discounts, tax_rates })
     }
 
     /// The same for the item of a subscription that a line names.
@@ -230,7 +241,12 @@ impl<'a> Writer<'a> {
             subscription: self.subscription.clone(),
             subscription_item: self.item.clone(),
             invoice_item: None,
-            details: LineDetails { metered, ..LineDetails::default() },
+            details: LineDetails {
+                metered,
+                discounts: self.discounts.clone(),
+                tax_rates: self.tax_rates.clone(),
+                ..LineDetails::default()
+            },
         }
     }
 }
@@ -303,7 +319,12 @@ impl Draft<'_> {
         let settings = &terms.invoice_settings;
         let details = Details {
             default_tax_rates: terms.default_tax_rates.clone(),
-            discounts: terms.discounts.clone(),
+            discounts: match &customer.discount {
+                Some(discount) if terms.discounts.is_empty() => {
+                    vec![discount.id.as_str().to_owned()]
+                }
+                _ => terms.discounts.clone(),
+            },
             custom_fields: settings
                 .custom_fields
                 .clone()
@@ -370,6 +391,7 @@ impl Invoice {
             created,
             test_clock: customer.test_clock.clone(),
             details: Details::default(),
+            tax_rates: Vec::new(),
             lines: Vec::new(),
         }
     }

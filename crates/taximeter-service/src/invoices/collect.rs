@@ -1,5 +1,6 @@
 //! Collecting invoices: what pays them, what becomes of one that was paid, and of one that was not.
 
+use taximeter_kernel::id::{Id, Invoice as InvoiceKind};
 use taximeter_kernel::time::Timestamp;
 
 use super::{Invoice, Status, finalize, sql};
@@ -7,6 +8,8 @@ use crate::billing_settings;
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::error::{Error, Kind, Result};
+use crate::payment_methods::{self, PaymentMethod};
+use crate::payments::{self, Attempt, InvoiceToPay};
 use crate::{outbox, subscriptions};
 
 /// How a try to collect an invoice ended.
@@ -29,7 +32,24 @@ pub(crate) fn no_payment_source() -> Error {
     .code("resource_missing")
 }
 
+fn to_pay<'a>(invoice: &'a Invoice, customer: &'a Customer) -> InvoiceToPay<'a> {
+    InvoiceToPay {
+        invoice: &invoice.id,
+        customer,
+        amount_minor: invoice.amount_remaining(),
+        currency: invoice.currency,
+    }
+}
+
+/// Makes what an invoice is paid by, so that its customer can pay it.
+pub(super) async fn open(ctx: &mut Ctx, invoice: &Invoice, customer: &Customer) -> Result<()> {
+    payments::open_for_invoice(ctx, to_pay(invoice, customer)).await?;
+    Ok(())
+}
+
 /// Tries to collect an open invoice from `method`, or from what pays by default. The customer is held.
+/// A try that fails is noted: to answer with its error and keep the note, return
+/// [`Error::keeping`] of it.
 ///
 /// # Errors
 /// A 400 when there is no such payment method.
@@ -37,25 +57,83 @@ pub async fn collect(
     ctx: &mut Ctx,
     invoice: &mut Invoice,
     customer: &mut Customer,
-    _method: Option<&str>,
-    _off_session: bool,
+    method: Option<&str>,
+    off_session: bool,
 ) -> Result<Collected> {
-    not_paid(ctx, invoice, customer, true).await?;
-    Ok(Collected::NotPaid(no_payment_source()))
+    let method = match method {
+        Some(id) => Some(payment_methods::attached(ctx, id, &customer.id, "payment_method").await?),
+        None => default_method(ctx, invoice, customer).await?,
+    };
+    let Some(method) = method else {
+        not_paid(ctx, invoice, customer, true).await?;
+        return Ok(Collected::NotPaid(no_payment_source()));
+    };
+    match payments::attempt(ctx, &to_pay(invoice, customer), &method, off_session).await? {
+        Attempt::Paid => {
+            subscriptions::paid_with(ctx, invoice, &method.id).await?;
+            paid(ctx, invoice, customer, 0).await?;
+            Ok(Collected::Paid)
+        }
+        Attempt::Declined { error } => {
+            not_paid(ctx, invoice, customer, true).await?;
+            Ok(Collected::NotPaid(error))
+        }
+        Attempt::RequiresAction { .. } => {
+            not_paid(ctx, invoice, customer, false).await?;
+            outbox::push(ctx, "invoice.payment_action_required", &invoice.wire()).await?;
+            Ok(Collected::NotPaid(requires_action()))
+        }
+        Attempt::Processing { .. } => Ok(Collected::NotPaid(is_processing())),
+    }
+}
+
+fn requires_action() -> Error {
+    Error::new(
+        Kind::Card,
+        "Payment for this invoice requires additional user action before it can be completed.",
+    )
+    .code("invoice_payment_intent_requires_action")
+}
+
+fn is_processing() -> Error {
+    Error::invalid("A payment of this invoice is being processed.")
+}
+
+/// What pays an invoice by default: its own payment method, its subscription's, its customer's.
+async fn default_method(
+    ctx: &mut Ctx,
+    invoice: &Invoice,
+    customer: &Customer,
+) -> Result<Option<PaymentMethod>> {
+    let of_subscription = match &invoice.subscription {
+        Some(id) => subscriptions::default_payment_method(ctx, id).await?,
+        None => None,
+    };
+    let own = invoice.details.default_payment_method.as_deref();
+    payments::method_for(ctx, customer, of_subscription.as_deref(), own).await
+}
+
+/// Whether something pays an invoice by default.
+pub(super) async fn has_method(
+    ctx: &mut Ctx,
+    invoice: &Invoice,
+    customer: &Customer,
+) -> Result<bool> {
+    Ok(default_method(ctx, invoice, customer).await?.is_some())
 }
 
 /// Notes that what is still due was paid otherwise than through us.
 pub(super) async fn off_stripe(
-    _ctx: &mut Ctx,
-    _invoice: &Invoice,
-    _customer: &Customer,
+    ctx: &mut Ctx,
+    invoice: &Invoice,
+    customer: &Customer,
 ) -> Result<()> {
-    Ok(())
+    payments::paid_off_stripe(ctx, &to_pay(invoice, customer)).await
 }
 
 /// Ends what was begun to collect an invoice.
-pub(super) async fn give_up_collecting(_ctx: &mut Ctx, _invoice: &Invoice) -> Result<()> {
-    Ok(())
+pub(super) async fn give_up_collecting(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
+    payments::cancel_for_invoice(ctx, &invoice.id).await
 }
 
 /// Whether there is something that would pay a subscription's invoices.
@@ -63,11 +141,25 @@ pub(super) async fn give_up_collecting(_ctx: &mut Ctx, _invoice: &Invoice) -> Re
 /// # Errors
 /// A 500 when the database cannot be read.
 pub async fn can_be_charged(
-    _ctx: &mut Ctx,
-    _customer: &Customer,
-    _subscription_default: Option<&str>,
+    ctx: &mut Ctx,
+    customer: &Customer,
+    subscription_default: Option<&str>,
 ) -> Result<bool> {
-    Ok(false)
+    let method = payments::method_for(ctx, customer, subscription_default, None).await?;
+    Ok(method.is_some())
+}
+
+/// The customer paid an invoice by confirming its payment intent.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub(crate) async fn payment_succeeded(ctx: &mut Ctx, invoice: &Id<InvoiceKind>) -> Result<()> {
+    let held = super::locked_with_customer(ctx, invoice.as_str()).await?;
+    let Some((mut invoice, mut customer)) = held else { return Ok(()) };
+    match invoice.status {
+        Status::Open | Status::Uncollectible => paid(ctx, &mut invoice, &mut customer, 0).await,
+        Status::Draft | Status::Paid | Status::Void => Ok(()),
+    }
 }
 
 /// Makes an open or uncollectible invoice a paid one, and tells its subscription. `off_stripe_minor`

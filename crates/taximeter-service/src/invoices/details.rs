@@ -103,8 +103,8 @@ pub struct Details {
     pub total_taxes: Vec<TaxAmount>,
     /// Tax that is within its lines, in minor units.
     pub inclusive_tax: i64,
-    /// Tax that comes on top of its lines, in minor units.
-    pub exclusive_tax: i64,
+    /// What it comes to without tax, in minor units, once that was added up.
+    pub total_excluding_tax: Option<i64>,
     /// Credited before it was paid, in minor units.
     pub pre_payment_credit_notes: i64,
     /// Credited after it was paid, in minor units.

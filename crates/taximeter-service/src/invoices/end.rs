@@ -95,6 +95,9 @@ pub async fn pay(ctx: &mut Ctx, id: &str, input: Pay) -> Result<Invoice> {
         return Ok(invoice);
     }
     let method = input.payment_method.as_deref();
+    if method.is_none() && !collect::has_method(ctx, &invoice, &customer).await? {
+        return Err(collect::no_payment_source());
+    }
     let off_session = input.off_session.unwrap_or(true);
     match collect::collect(ctx, &mut invoice, &mut customer, method, off_session).await? {
         Collected::Paid => Ok(invoice),
@@ -104,7 +107,7 @@ pub async fn pay(ctx: &mut Ctx, id: &str, input: Pay) -> Result<Invoice> {
             collect::paid(ctx, &mut invoice, &mut customer, 0).await?;
             Ok(invoice)
         }
-        Collected::NotPaid(error) => Err(error),
+        Collected::NotPaid(error) => Err(error.keeping()),
     }
 }
 

@@ -4,7 +4,7 @@
 use taximeter_kernel::invoice::{Settlement, number, settle};
 use taximeter_kernel::time::{DAY_S, Timestamp};
 
-use super::{CustomerSnapshot, Invoice, Status, build, sql, too_large, totals};
+use super::{CustomerSnapshot, Invoice, Status, build, collect, sql, too_large, totals};
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::error::{Error, Result};
@@ -89,6 +89,7 @@ pub async fn finalize(ctx: &mut Ctx, invoice: &mut Invoice, customer: &mut Custo
     invoice.starting_balance = customer.balance;
     totals::add_up(ctx, invoice).await?;
     settle_and_number(ctx, invoice, customer).await?;
+    totals::spend(ctx, invoice).await?;
     customers::save(ctx, &before, customer).await?;
     sql::update(ctx, invoice).await?;
     sql::replace_lines(ctx, invoice).await?;
@@ -97,6 +98,8 @@ pub async fn finalize(ctx: &mut Ctx, invoice: &mut Invoice, customer: &mut Custo
     if invoice.status == Status::Paid {
         outbox::push(ctx, "invoice.paid", &issued).await?;
         outbox::push(ctx, "invoice.payment_succeeded", &issued).await?;
+    } else {
+        collect::open(ctx, invoice, customer).await?;
     }
     put_down(ctx, invoice).await
 }

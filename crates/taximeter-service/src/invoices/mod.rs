@@ -15,8 +15,8 @@ mod wire;
 pub use advance::advance;
 pub(crate) use advance::after_finalizing;
 pub use build::{Draft, first_lines, line_of_trial, lines_of_item, whole_amount};
-pub(crate) use collect::no_payment_source;
 pub use collect::{Collected, can_be_charged, collect};
+pub(crate) use collect::{no_payment_source, payment_succeeded};
 pub use details::{
     Credited, Details, DiscountAmount, FinalizationError, LineDetails, TaxAmount, ThresholdReason,
     UncollectibleReason,
@@ -30,6 +30,7 @@ use taximeter_kernel::id::{
     Customer as CustomerKind, Id, Invoice as InvoiceKind, Kind as _,
     Subscription as SubscriptionKind,
 };
+pub(crate) use totals::parsed;
 pub use types::{BillingReason, CustomerSnapshot, Invoice, Line, Status};
 
 use crate::ctx::Ctx;

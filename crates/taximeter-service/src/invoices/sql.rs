@@ -63,6 +63,7 @@ impl Row for Invoice {
             created: cells.get("created")?,
             test_clock: cells.get("test_clock")?,
             details: stored::read(cells, "details")?,
+            tax_rates: Vec::new(),
             lines: Vec::new(),
         })
     }

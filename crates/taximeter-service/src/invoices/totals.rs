@@ -1,21 +1,156 @@
-//! What the lines of an invoice come to.
+//! What the lines of an invoice come to: discounts, then taxes, then the total.
 
+use taximeter_kernel::id::{Discount as DiscountKind, Id, TaxRate as TaxRateKind};
 use taximeter_kernel::invoice::settle;
+use taximeter_kernel::tax::Behavior;
+use taximeter_kernel::totals::{self, Level, Line as Amount, Rate, Reduction, Taxation, Totals};
 
-use super::{Invoice, too_large};
+use super::details::{DiscountAmount, TaxAmount};
+use super::{Invoice, Line, too_large};
 use crate::ctx::Ctx;
-use crate::error::Result;
+use crate::discounts::{self, Discount};
+use crate::error::{Error, Result};
+use crate::tax_rates::{self, TaxRate};
 
 /// Brings the lines to the invoice's totals.
 ///
 /// # Errors
 /// A 400 when the invoice amounts to more than can be billed.
-pub(super) async fn add_up(_ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
-    let sum = invoice.lines.iter().try_fold(0_i64, |sum, line| sum.checked_add(line.amount));
-    invoice.subtotal = sum.ok_or_else(too_large)?;
-    invoice.total = invoice.subtotal;
-    invoice.amount_due = invoice.total.max(0);
+pub(super) async fn add_up(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
+    let discounts = discounts_of(ctx, invoice).await?;
+    invoice.tax_rates = rates_of(ctx, invoice).await?;
+    let amounts: Vec<Amount> = invoice
+        .lines
+        .iter()
+        .map(|line| Amount {
+            subtotal_minor: line.details.gross.unwrap_or(line.amount),
+            discountable: line.details.discountable,
+        })
+        .collect();
+    let mut used = Vec::new();
+    let mut reductions: Vec<Reduction> = Vec::new();
+    for discount in &discounts {
+        if let Some(reduction) = reduction(invoice, discount) {
+            used.push(discount);
+            reductions.push(reduction);
+        }
+    }
+    let rates: Vec<Rate> = invoice.tax_rates.iter().map(|rate| taxing(invoice, rate)).collect();
+    let taxation = match invoice.customer_snapshot.tax_exempt.as_str() {
+        "exempt" | "reverse" => Taxation::Untaxed,
+        _ => Taxation::Taxed,
+    };
+    let totals = totals::totals(&amounts, &reductions, &rates, taxation)
+        .map_err(|error| too_large().because(error))?;
+    set(invoice, &used, &totals);
     settle(invoice.total, invoice.starting_balance, invoice.currency)
         .map_err(|error| too_large().because(error))?;
     Ok(())
+}
+
+fn set(invoice: &mut Invoice, used: &[&Discount], totals: &Totals) {
+    let reason = match invoice.customer_snapshot.tax_exempt.as_str() {
+        "exempt" => "customer_exempt",
+        "reverse" => "reverse_charge",
+        _ => "not_available",
+    };
+    let rates = invoice.tax_rates.clone();
+    let amount_of = |rate: &TaxRate, tax: &totals::Tax| TaxAmount {
+        amount: tax.amount_minor,
+        inclusive: rate.behavior == Behavior::Inclusive,
+        tax_rate: rate.id.as_str().to_owned(),
+        taxable_amount: tax.taxable_minor,
+        taxability_reason: reason.to_owned(),
+    };
+    let taxes = |of: &[Option<totals::Tax>]| -> Vec<TaxAmount> {
+        let pairs = rates.iter().zip(of);
+        pairs.filter_map(|(rate, tax)| tax.as_ref().map(|tax| amount_of(rate, tax))).collect()
+    };
+    let off = |of: &[i64]| -> Vec<DiscountAmount> {
+        let pairs = used.iter().zip(of);
+        pairs
+            .map(|(discount, amount)| DiscountAmount {
+                amount: *amount,
+                discount: discount.id.as_str().to_owned(),
+            })
+            .collect()
+    };
+    for (line, total) in invoice.lines.iter_mut().zip(&totals.lines) {
+        let discounted = total.amount_minor != total.subtotal_minor;
+        line.details.gross = discounted.then_some(total.subtotal_minor);
+        line.amount = total.amount_minor;
+        line.details.discount_amounts = off(&total.discounts_minor);
+        line.details.taxes = taxes(&total.taxes);
+    }
+    let details = &mut invoice.details;
+    details.total_discount_amounts = off(&totals.discounts_minor);
+    details.total_taxes = taxes(&totals.taxes);
+    details.inclusive_tax =
+        totals.subtotal_minor.saturating_sub(totals.subtotal_excluding_tax_minor);
+    details.total_excluding_tax = Some(totals.total_excluding_tax_minor);
+    invoice.subtotal = totals.subtotal_minor;
+    invoice.total = totals.total_minor;
+    invoice.amount_due = invoice.total.max(0);
+}
+
+/// How a discount is taken off an invoice's lines, if it is at all.
+fn reduction(invoice: &Invoice, discount: &Discount) -> Option<Reduction> {
+    let id = discount.id.as_str();
+    let of_invoice = invoice.details.discounts.iter().any(|own| own == id);
+    let level = if of_invoice { Level::Invoice } else { Level::Lines };
+    let covers = |line: &Line| {
+        let held = of_invoice || line.details.discounts.iter().any(|own| own == id);
+        let all = discount.coupon.products.is_none();
+        held && line.product.as_ref().map_or(all, |product| discount.coupon.covers(product))
+    };
+    let lines = invoice.lines.iter().map(covers).collect();
+    discount.of_lines(invoice.currency, level, lines)
+}
+
+/// A rate and the lines that it taxes: those that name it, and where it is the invoice's, those that
+/// name none.
+fn taxing(invoice: &Invoice, rate: &TaxRate) -> Rate {
+    let id = rate.id.as_str();
+    let default = invoice.details.default_tax_rates.iter().any(|own| own == id);
+    let taxed = |line: &Line| {
+        let own = &line.details.tax_rates;
+        if own.is_empty() { default } else { own.iter().any(|own| own == id) }
+    };
+    rate.of_lines(invoice.lines.iter().map(taxed).collect())
+}
+
+/// The discounts of an invoice and of its lines that are in force.
+async fn discounts_of(ctx: &mut Ctx, invoice: &Invoice) -> Result<Vec<Discount>> {
+    let of_lines = invoice.lines.iter().flat_map(|line| &line.details.discounts);
+    let ids = distinct(invoice.details.discounts.iter().chain(of_lines));
+    let mut discounts = discounts::of(ctx, &parsed::<DiscountKind>(&ids)?).await?;
+    discounts.retain(|discount| discount.active_at(invoice.created));
+    Ok(discounts)
+}
+
+async fn rates_of(ctx: &mut Ctx, invoice: &Invoice) -> Result<Vec<TaxRate>> {
+    let of_lines = invoice.lines.iter().flat_map(|line| &line.details.tax_rates);
+    let ids = distinct(invoice.details.default_tax_rates.iter().chain(of_lines));
+    tax_rates::of(ctx, &parsed::<TaxRateKind>(&ids)?).await
+}
+
+/// Uses up the discounts of a single use that were taken off an invoice which is finalized now.
+pub(super) async fn spend(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
+    let used = &invoice.details.total_discount_amounts;
+    let ids: Vec<String> = used.iter().map(|used| used.discount.clone()).collect();
+    discounts::spend(ctx, &parsed::<DiscountKind>(&ids)?).await
+}
+
+fn distinct<'a>(ids: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut distinct: Vec<String> = Vec::new();
+    for id in ids {
+        if !distinct.contains(id) {
+            distinct.push(id.clone());
+        }
+    }
+    distinct
+}
+
+pub(crate) fn parsed<K: taximeter_kernel::id::Kind>(ids: &[String]) -> Result<Vec<Id<K>>> {
+    ids.iter().map(|id| Id::parse(id).map_err(Error::internal)).collect()
 }

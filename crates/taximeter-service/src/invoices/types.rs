@@ -17,6 +17,7 @@ use crate::customers::{Address, Customer, Shipping};
 use crate::params::Choice;
 use crate::search::{Field, FieldKind, FieldValue, Searchable};
 use crate::subscriptions::CollectionMethod;
+use crate::tax_rates::TaxRate;
 
 choice! {
     /// Where an invoice is in its life.
@@ -179,6 +180,8 @@ pub struct Invoice {
     pub test_clock: Option<Id<TestClock>>,
     /// What it says beyond that.
     pub details: Details,
+    /// The rates that it and its lines are taxed by.
+    pub tax_rates: Vec<TaxRate>,
     /// Its lines: all of them.
     pub lines: Vec<Line>,
 }

@@ -78,7 +78,7 @@ impl Invoice {
             "customer_tax_ids": [],
             "default_payment_method": details.default_payment_method,
             "default_source": null,
-            "default_tax_rates": [],
+            "default_tax_rates": self.default_tax_rates(),
             "description": self.description,
             "discounts": details.discounts,
             "due_date": seconds(self.due_date),
@@ -96,7 +96,6 @@ impl Invoice {
 
     fn circumstances(&self) -> Value {
         let details = &self.details;
-        let discounts: i64 = details.total_discount_amounts.iter().map(|d| d.amount).sum();
         let within = details.inclusive_tax;
         json!({
             "last_finalization_error": details.last_finalization_error.as_ref().map(|error| {
@@ -160,11 +159,18 @@ impl Invoice {
             }),
             "total": self.total,
             "total_discount_amounts": discount_amounts(&details.total_discount_amounts),
-            "total_excluding_tax": self.subtotal.saturating_sub(discounts).saturating_sub(within),
+            "total_excluding_tax": details.total_excluding_tax.unwrap_or(self.total),
             "total_pretax_credit_amounts": pretax_credits(&details.total_discount_amounts),
             "total_taxes": taxes(&details.total_taxes),
             "webhooks_delivered_at": null,
         })
+    }
+
+    fn default_tax_rates(&self) -> Vec<Value> {
+        let default = &self.details.default_tax_rates;
+        let rates = self.tax_rates.iter();
+        let rates = rates.filter(|rate| default.iter().any(|id| id == rate.id.as_str()));
+        rates.map(crate::tax_rates::TaxRate::wire).collect()
     }
 
     fn rendering(&self) -> Value {

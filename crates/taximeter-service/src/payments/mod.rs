@@ -174,11 +174,10 @@ pub async fn of_invoice(ctx: &mut Ctx, invoice: &Id<Invoice>) -> Result<Vec<Invo
 ///
 /// # Errors
 /// Whatever the invoice finds wrong with it.
-#[expect(clippy::unused_async, reason = "what the invoice does with it is written to the database")]
 pub(crate) async fn hook(
-    _ctx: &mut Ctx,
-    _invoice: &Id<Invoice>,
+    ctx: &mut Ctx,
+    invoice: &Id<Invoice>,
     _intent: &PaymentIntent,
 ) -> Result<()> {
-    Ok(())
+    crate::invoices::payment_succeeded(ctx, invoice).await
 }

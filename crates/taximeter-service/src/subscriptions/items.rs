@@ -100,6 +100,7 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Item> {
         metadata: metadata.0,
         current_period: Period { start: ctx.now, end: whole.end },
         created: ctx.now,
+        tax_rates: Vec::new(),
         terms: super::ItemTerms::default(),
     };
     let mut after = before.clone();

@@ -23,6 +23,7 @@ pub use create::create;
 pub use input::{BillingModeInput, Cancel, Create, ItemInput, List, Update};
 pub use propose::propose;
 use serde_json::Value;
+pub(crate) use standing::{default_payment_method, paid_with};
 pub use standing::{invoice_not_paid, invoice_paid, invoice_void};
 use taximeter_db::Arg;
 use taximeter_kernel::id::{Id, Kind as _, Subscription as SubscriptionKind};

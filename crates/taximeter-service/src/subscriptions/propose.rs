@@ -70,6 +70,7 @@ pub async fn propose(
         latest_invoice: None,
         metadata: std::collections::BTreeMap::new(),
         created: ctx.now,
+        tax_rates: Vec::new(),
         items,
     })
 }
@@ -134,6 +135,7 @@ async fn checked_items(
             metadata: metadata.0,
             current_period,
             created: ctx.now,
+            tax_rates: Vec::new(),
             terms: super::ItemTerms::default(),
         });
     }

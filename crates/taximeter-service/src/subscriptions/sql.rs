@@ -7,6 +7,7 @@ use taximeter_kernel::time::{Period, Timestamp};
 use super::{CancellationDetails, Item, ItemTerms, Subscription};
 use crate::ctx::{Ctx, optional_word, word};
 use crate::error::Result;
+use crate::invoices::parsed;
 use crate::page::ListSql;
 use crate::params::Choice;
 use crate::{list_sql, prices, stored};
@@ -69,6 +70,7 @@ impl Row for Subscription {
             latest_invoice: cells.get("latest_invoice")?,
             metadata: stored::read(cells, "metadata")?,
             created: cells.get("created")?,
+            tax_rates: Vec::new(),
             items: Vec::new(),
         })
     }
@@ -104,8 +106,10 @@ impl Row for BareItem {
 
 impl BareItem {
     async fn with_price(self, ctx: &mut Ctx) -> Result<Item> {
+        let tax_rates = crate::tax_rates::of(ctx, &parsed(&self.terms.tax_rates)?).await?;
         Ok(Item {
             id: self.id,
+            tax_rates,
             subscription: self.subscription,
             price: prices::retrieve(ctx, self.price.as_str()).await?,
             quantity: self.quantity,
@@ -150,6 +154,27 @@ pub(super) async fn load_items(ctx: &mut Ctx, subscription: &mut Subscription) -
     subscription.items = Vec::with_capacity(bare.len());
     for item in bare {
         subscription.items.push(item.with_price(ctx).await?);
+    }
+    let rates = parsed(&subscription.terms.default_tax_rates)?;
+    subscription.tax_rates = crate::tax_rates::of(ctx, &rates).await?;
+    drop_discounts_that_are_over(ctx, subscription).await
+}
+
+/// A discount that was used up, or whose time is over, is not shown and takes nothing off.
+async fn drop_discounts_that_are_over(ctx: &mut Ctx, sub: &mut Subscription) -> Result<()> {
+    let now = ctx.now;
+    let over = async |ctx: &mut Ctx, held: &mut Vec<String>| -> Result<()> {
+        if held.is_empty() {
+            return Ok(());
+        }
+        let discounts = crate::discounts::of(ctx, &parsed(held)?).await?;
+        let active = discounts.iter().filter(|discount| discount.active_at(now));
+        *held = active.map(|discount| discount.id.as_str().to_owned()).collect();
+        Ok(())
+    };
+    over(ctx, &mut sub.terms.discounts).await?;
+    for item in &mut sub.items {
+        over(ctx, &mut item.terms.discounts).await?;
     }
     Ok(())
 }

@@ -1,7 +1,11 @@
 //! How a subscription stands by its invoices: what a payment, a failed one and a taken back invoice
 //! make of it.
 
-use super::{Status, Subscription, ending, sql};
+use taximeter_kernel::id::{
+    Id, PaymentMethod as PaymentMethodKind, Subscription as SubscriptionKind,
+};
+
+use super::{SaveDefaultPaymentMethod, Status, Subscription, ending, sql};
 use crate::billing_settings::{self, AfterRetries};
 use crate::ctx::Ctx;
 use crate::error::Result;
@@ -114,4 +118,36 @@ async fn derived(ctx: &mut Ctx, sub: &Subscription) -> Result<Status> {
         }
     }
     Ok(Status::Active)
+}
+
+/// What pays a subscription's invoices, if it has something of its own.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub(crate) async fn default_payment_method(
+    ctx: &mut Ctx,
+    id: &Id<SubscriptionKind>,
+) -> Result<Option<String>> {
+    let found = sql::find(ctx, id.as_str()).await?;
+    Ok(found.and_then(|subscription| subscription.terms.default_payment_method))
+}
+
+/// What paid an invoice pays the next ones, where the subscription is so agreed.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub(crate) async fn paid_with(
+    ctx: &mut Ctx,
+    invoice: &Invoice,
+    method: &Id<PaymentMethodKind>,
+) -> Result<()> {
+    let Some(before) = held(ctx, invoice).await? else { return Ok(()) };
+    let saves = before.terms.payment_settings.save_default_payment_method
+        == Some(SaveDefaultPaymentMethod::OnSubscription);
+    if !saves {
+        return Ok(());
+    }
+    let mut after = before.clone();
+    after.terms.default_payment_method = Some(method.as_str().to_owned());
+    super::save(ctx, &before, &after).await
 }

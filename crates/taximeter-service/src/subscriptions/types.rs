@@ -14,6 +14,7 @@ use crate::choice;
 use crate::params::Choice;
 use crate::prices::Price;
 use crate::search::{Field, FieldKind, FieldValue, Searchable};
+use crate::tax_rates::TaxRate;
 
 choice! {
     /// Where a subscription is in its life.
@@ -106,6 +107,8 @@ pub struct Item {
     pub current_period: Period,
     /// When it was added.
     pub created: Timestamp,
+    /// The rates that its lines are taxed by.
+    pub tax_rates: Vec<TaxRate>,
     /// What is agreed beyond that.
     pub terms: ItemTerms,
 }
@@ -175,6 +178,8 @@ pub struct Subscription {
     pub metadata: BTreeMap<String, String>,
     /// When it was made.
     pub created: Timestamp,
+    /// The rates that it and its items are taxed by.
+    pub tax_rates: Vec<TaxRate>,
     /// Its items, oldest first.
     pub items: Vec<Item>,
 }

@@ -5,6 +5,7 @@ use taximeter_kernel::id::Id;
 
 use super::{BillingModeType, CancellationDetails, Item, Subscription};
 use crate::params::Choice;
+use crate::tax_rates::TaxRate;
 use crate::wire::{seconds, without_nulls};
 
 impl Subscription {
@@ -35,7 +36,7 @@ impl Subscription {
             "days_until_due": self.days_until_due,
             "default_payment_method": terms.default_payment_method,
             "default_source": null,
-            "default_tax_rates": [],
+            "default_tax_rates": self.tax_rates.iter().map(TaxRate::wire).collect::<Vec<_>>(),
             "description": self.description,
             "discounts": terms.discounts,
             "ended_at": seconds(self.ended_at),
@@ -142,7 +143,7 @@ impl Item {
             "plan": self.price.plan_wire(),
             "price": self.price.wire(),
             "subscription": self.subscription.as_str(),
-            "tax_rates": [],
+            "tax_rates": self.tax_rates.iter().map(TaxRate::wire).collect::<Vec<_>>(),
         });
         // Usage decides how many a metered price is billed for, so it has no quantity to show.
         if let (Some(quantity), Value::Object(members)) = (self.quantity, &mut item) {
