@@ -16,6 +16,7 @@ mod store;
 mod terminal;
 mod tls;
 mod webhooks;
+mod work;
 
 use std::process::ExitCode;
 

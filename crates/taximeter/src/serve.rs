@@ -31,6 +31,7 @@ use crate::lane::LaneAcceptor;
 use crate::process::{self, Signals};
 use crate::retention::Retention;
 use crate::webhooks::Webhooks;
+use crate::work::Workers;
 use crate::{data_dir, store, terminal, tls};
 
 /// How long requests that are being answered have when the server stops.
@@ -73,6 +74,7 @@ pub(crate) async fn run(at: &Store, settings: Serve) -> Result<ExitCode, Failure
     let services = services(&db, &usage, entropy, &settings);
     let reporting = tokio::spawn(report(services.clone()));
     let webhooks = Webhooks::start(services.clone());
+    let workers = Workers::start(&services);
     let retention = settings.usage.retention_s;
     let retention = retention.map(|s| Retention::start(usage.clone(), s, process::now));
     let app = App::new(services, Authenticator::new(db.clone()), Arc::new(process::now));
@@ -80,6 +82,7 @@ pub(crate) async fn run(at: &Store, settings: Serve) -> Result<ExitCode, Failure
     greet(at, &address, &keys, started);
     let served = server.until_stopped(signals).await;
     reporting.abort();
+    workers.stop().await;
     webhooks.stop().await;
     if let Some(retention) = retention {
         retention.stop().await;

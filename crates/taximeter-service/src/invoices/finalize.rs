@@ -33,6 +33,15 @@ impl Invoice {
             .map_err(|error| too_large().because(error))
     }
 
+    /// Lets a draft go on by itself after `grace_s` seconds.
+    pub(crate) fn set_going(&mut self, now: Timestamp, grace_s: i64) {
+        let at = now.0.saturating_add(grace_s);
+        self.auto_advance = true;
+        self.automatically_finalizes_at = Some(Timestamp(at));
+        let automatic = self.collection_method == CollectionMethod::ChargeAutomatically;
+        self.details.next_payment_attempt = automatic.then_some(at);
+    }
+
     /// The next instant at which time brings it something.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         match self.status {
@@ -116,7 +125,7 @@ async fn settle_and_number(
             customer.next_invoice_sequence.checked_add(1).ok_or_else(too_large)?;
     }
     customer.balance = settled.ending_balance;
-    customer.currency = customer.currency.or(Some(invoice.currency));
+    customer.currency = Some(invoice.currency);
     invoice.customer_snapshot = CustomerSnapshot::of(customer);
     invoice.starting_balance = settled.starting_balance;
     invoice.ending_balance = Some(settled.ending_balance);

@@ -33,6 +33,7 @@ use taximeter_kernel::id::{
 pub(crate) use totals::parsed;
 pub use types::{BillingReason, CustomerSnapshot, Invoice, Line, Status};
 
+use crate::billing_settings;
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::error::{Error, Kind, Result};
@@ -137,6 +138,17 @@ pub(crate) async fn let_lie(
         finalize::put_down(ctx, &invoice).await?;
     }
     Ok(())
+}
+
+/// Lets a draft that is kept go on by itself, once it was a draft for its time.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub(crate) async fn go_on_by_itself(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
+    let grace = billing_settings::retrieve(ctx).await?.draft_grace_s;
+    invoice.set_going(ctx.now, grace);
+    sql::update(ctx, invoice).await?;
+    finalize::put_down(ctx, invoice).await
 }
 
 /// Brings the lines of a draft to its totals.

@@ -84,6 +84,14 @@ crate::params! {
 /// # Errors
 /// A 400 when what is asked for is against the rules, a 404 when there is no next invoice.
 pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Invoice> {
+    // What is tried out is undone: discounts that would be redeemed, prices made for the preview.
+    let undo = ctx.tx.savepoint().await?;
+    let invoice = draw_up(ctx, input).await?;
+    ctx.tx.rollback_to(undo).await?;
+    Ok(invoice)
+}
+
+async fn draw_up(ctx: &mut Ctx, input: Create) -> Result<Invoice> {
     let Create { currency, customer, preview_mode, subscription, subscription_details } = input;
     let details = subscription_details.unwrap_or_default();
     let invoice = match (subscription, customer, details.items) {
@@ -179,7 +187,7 @@ pub async fn upcoming(ctx: &mut Ctx, input: Upcoming) -> Result<Invoice> {
         subscription,
         subscription_details: None,
     };
-    create(ctx, input).await
+    draw_up(ctx, input).await
 }
 
 /// `GET /v1/invoices/upcoming/lines`

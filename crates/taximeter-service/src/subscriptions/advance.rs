@@ -272,12 +272,7 @@ impl Work<'_> {
         let pause = after.terms.pause_collection.map(|pause| pause.behavior);
         let held_back = pause.is_some() || after.status == Status::Unpaid;
         if !held_back {
-            invoice.auto_advance = true;
-            let at = Timestamp(ctx.now.0.saturating_add(self.settings.draft_grace_s));
-            invoice.automatically_finalizes_at = Some(at);
-            if invoice.collection_method == CollectionMethod::ChargeAutomatically {
-                invoice.details.next_payment_attempt = Some(at.0);
-            }
+            invoice.set_going(ctx.now, self.settings.draft_grace_s);
         }
         invoices::keep_draft(ctx, &mut invoice).await?;
         note_debits(&mut after, &invoice);

@@ -1,6 +1,6 @@
 //! How a subscription begins.
 
-use taximeter_kernel::time::{Period, Timestamp};
+use taximeter_kernel::time::Period;
 
 use super::input::{Create, InvoiceSettingsInput, PaymentBehavior, PaymentSettingsInput};
 use super::propose::propose;
@@ -11,10 +11,11 @@ use super::{
 };
 use crate::ctx::Ctx;
 use crate::customers::{self, CustomField, Customer};
+use crate::discounts::{self, DiscountInput, Holder};
 use crate::error::{Error, Result};
 use crate::invoices::{self, BillingReason, Collected, Draft, Invoice};
-use crate::params::Clear;
-use crate::{billing_settings, outbox, test_clocks};
+use crate::params::{Clear, Text};
+use crate::{billing_settings, outbox, payment_methods, tax_rates, test_clocks};
 
 const DAYS_UNTIL_DUE_MAX: i64 = 36_500;
 /// The most fields at the head of an invoice (Stripe's).
@@ -63,9 +64,43 @@ pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<Subscription> {
             billing_cycle_anchor: settings.end_behavior.billing_cycle_anchor,
         };
     }
+    let off_session = input.off_session;
+    let asked = Asked {
+        default_payment_method: input.default_payment_method,
+        default_tax_rates: input.default_tax_rates.or_none().unwrap_or_default(),
+        discounts: input.discounts.or_none().unwrap_or_default(),
+    };
+    asked.set(ctx, &mut subscription, &customer).await?;
     timing.set(&mut subscription, ctx.now)?;
-    let begin = Begin { behavior, charged: timing.charged, off_session: input.off_session };
+    let begin = Begin { behavior, charged: timing.charged, off_session };
     begin.run(ctx, subscription, customer).await
+}
+
+/// What was asked for that names other objects.
+struct Asked {
+    default_payment_method: Option<Text<255>>,
+    default_tax_rates: Vec<Text<255>>,
+    discounts: Vec<DiscountInput>,
+}
+
+impl Asked {
+    async fn set(self, ctx: &mut Ctx, sub: &mut Subscription, customer: &Customer) -> Result<()> {
+        if let Some(id) = &self.default_payment_method {
+            let param = "default_payment_method";
+            let method = payment_methods::attached(ctx, id, &customer.id, param).await?;
+            sub.terms.default_payment_method = Some(method.id.as_str().to_owned());
+        }
+        let path = "default_tax_rates";
+        sub.tax_rates = tax_rates::named(ctx, &self.default_tax_rates, path).await?;
+        sub.terms.default_tax_rates =
+            sub.tax_rates.iter().map(|rate| rate.id.as_str().to_owned()).collect();
+        let holder = Holder::Subscription(&sub.id);
+        let currency = sub.currency;
+        let made =
+            discounts::apply(ctx, holder, customer, currency, self.discounts, "discounts").await?;
+        sub.terms.discounts = made.iter().map(|made| made.id.as_str().to_owned()).collect();
+        Ok(())
+    }
 }
 
 /// Puts a change on what invoices show.
@@ -163,16 +198,22 @@ impl Begin {
             }
             subscription.latest_invoice = Some(invoice.id.clone());
         }
-        customers::save(ctx, &before, &customer).await?;
         sql::insert(ctx, &subscription).await?;
         outbox::push(ctx, "customer.subscription.created", &subscription.wire()).await?;
+        let collected = subscription.collection_method == CollectionMethod::ChargeAutomatically;
+        if invoice.is_some() && collected {
+            // Finalizing the invoice says all at once that changes of the customer.
+            customer = before;
+        } else {
+            customers::save(ctx, &before, &customer).await?;
+        }
         if let Some(mut invoice) = invoice {
             invoices::keep_draft(ctx, &mut invoice).await?;
             advance::note_debits(&mut subscription, &invoice);
             for item in &subscription.items {
                 sql::update_item(ctx, item).await?;
             }
-            if invoice.collection_method == CollectionMethod::ChargeAutomatically {
+            if collected {
                 self.collect(ctx, &mut invoice, &mut customer).await?;
             }
         }
@@ -206,9 +247,7 @@ impl Begin {
         }
         if invoice.collection_method == CollectionMethod::SendInvoice {
             let grace = billing_settings::retrieve(ctx).await?.draft_grace_s;
-            invoice.auto_advance = true;
-            let at = Timestamp(ctx.now.0.saturating_add(grace));
-            invoice.automatically_finalizes_at = Some(at);
+            invoice.set_going(ctx.now, grace);
         }
         Ok(Some(invoice))
     }

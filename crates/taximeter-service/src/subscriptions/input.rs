@@ -7,6 +7,7 @@ use super::{
     SaveDefaultPaymentMethod, TrialAnchor,
 };
 use crate::choice;
+use crate::discounts::DiscountInput;
 use crate::params::{Clear, Metadata, MetadataChange, OrWord, Range, Text};
 use crate::prices::PriceData;
 
@@ -69,6 +70,8 @@ choice! {
 crate::params! {
     /// An item of a new subscription.
     pub struct ItemInput {
+        /// What is taken off its lines.
+        pub discounts: Clear<Vec<DiscountInput>>,
         /// The operator's own keys and values.
         pub metadata: Metadata,
         /// The price, by its old name.
@@ -79,6 +82,8 @@ crate::params! {
         pub price_data: Option<PriceData>,
         /// How many, for a licensed price.
         pub quantity: Option<i64>,
+        /// What its lines are taxed by, instead of the subscription's rates.
+        pub tax_rates: Clear<Vec<Text<255>>>,
     }
 }
 
@@ -207,8 +212,14 @@ crate::params! {
         pub customer: Text<255>,
         /// How long after it is sent an invoice is due, in days.
         pub days_until_due: Option<i64>,
+        /// What pays its invoices, if not the customer's default.
+        pub default_payment_method: Option<Text<255>>,
+        /// What its invoices are taxed by.
+        pub default_tax_rates: Clear<Vec<Text<255>>>,
         /// What the customer sees it called.
         pub description: Option<Text<500>>,
+        /// What is taken off its invoices.
+        pub discounts: Clear<Vec<DiscountInput>>,
         /// What its invoices show.
         pub invoice_settings: Option<InvoiceSettingsInput>,
         /// Its items.

@@ -93,7 +93,8 @@ pub(crate) async fn save(ctx: &mut Ctx, before: &Subscription, after: &Subscript
     outbox::push_update(ctx, kind, &before.wire(), &after.wire()).await
 }
 
-/// Finalizes the invoice of a change at once, and collects or sends it.
+/// Finalizes the invoice of a change at once and collects it; one that is to be sent goes on by
+/// itself after its time as a draft.
 ///
 /// # Errors
 /// A 400 when an amount does not fit.
@@ -102,6 +103,9 @@ pub(crate) async fn settle_at_once(
     invoice: &mut Invoice,
     customer: &mut Customer,
 ) -> Result<()> {
+    if invoice.collection_method == CollectionMethod::SendInvoice {
+        return invoices::go_on_by_itself(ctx, invoice).await;
+    }
     invoice.auto_advance = true;
     invoices::finalize_held(ctx, invoice, customer).await?;
     invoices::after_finalizing(ctx, invoice, customer).await

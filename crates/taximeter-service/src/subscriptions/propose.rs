@@ -12,13 +12,17 @@ use super::{
 };
 use crate::ctx::Ctx;
 use crate::customers::Customer;
+use crate::discounts::{self, DiscountInput, Holder};
 use crate::error::{Error, Result};
 use crate::params::Text;
 use crate::prices::{self, Price, Recurring};
 use crate::version::CLOVER;
-use crate::{invoices, meters, products};
+use crate::{invoices, meters, products, tax_rates};
 
 const QUANTITY_MAX: i64 = 999_999_999_999;
+
+/// Where the discounts of an item were sent, and which.
+type AskedDiscounts = (String, Vec<DiscountInput>);
 
 /// A subscription as it would be made, checked but not kept. `path` is where its items came from.
 ///
@@ -40,9 +44,14 @@ pub async fn propose(
     }
     let (billing_mode, proration_discounts) = checked_mode(ctx, billing_mode)?;
     let id = ctx.new_id();
-    let items = checked_items(ctx, &id, inputs, path).await?;
+    let (mut items, asked) = checked_items(ctx, &id, inputs, path).await?;
     let currency = agreed_currency(ctx, customer, &items, currency, path).await?;
     check_recurrences(&items, billing_mode, path)?;
+    for (item, (path, inputs)) in items.iter_mut().zip(asked) {
+        let holder = Holder::SubscriptionItem(&item.id);
+        let made = discounts::apply(ctx, holder, customer, currency, inputs, &path).await?;
+        item.terms.discounts = made.iter().map(|made| made.id.as_str().to_owned()).collect();
+    }
     Ok(Subscription {
         seq: 0,
         id,
@@ -109,11 +118,12 @@ async fn checked_items(
     subscription: &Id<SubscriptionKind>,
     inputs: Vec<ItemInput>,
     path: &str,
-) -> Result<Vec<Item>> {
+) -> Result<(Vec<Item>, Vec<AskedDiscounts>)> {
     let mut items: Vec<Item> = Vec::with_capacity(inputs.len());
+    let mut asked = Vec::with_capacity(inputs.len());
     for (index, input) in inputs.into_iter().enumerate() {
         let at = format!("{path}[{index}]");
-        let ItemInput { metadata, plan, price, price_data, quantity } = input;
+        let ItemInput { discounts, metadata, plan, price, price_data, quantity, tax_rates } = input;
         let price = price_of(ctx, price.as_ref(), plan.as_ref(), price_data, &at).await?;
         let recurring = recurring_of(ctx, &price, &at).await?;
         if items.iter().any(|item| item.price.id == price.id) {
@@ -124,6 +134,13 @@ async fn checked_items(
             ))
             .param("plan"));
         }
+        let rates = tax_rates.or_none().unwrap_or_default();
+        let tax_rates = tax_rates::named(ctx, &rates, &format!("{at}[tax_rates]")).await?;
+        let terms = super::ItemTerms {
+            tax_rates: tax_rates.iter().map(|rate| rate.id.as_str().to_owned()).collect(),
+            ..super::ItemTerms::default()
+        };
+        asked.push((format!("{at}[discounts]"), discounts.or_none().unwrap_or_default()));
         // The anchor is now, so this is the first period.
         let current_period =
             recurring.recurrence.period_at(ctx.now, ctx.now).map_err(Error::internal)?;
@@ -135,11 +152,11 @@ async fn checked_items(
             metadata: metadata.0,
             current_period,
             created: ctx.now,
-            tax_rates: Vec::new(),
-            terms: super::ItemTerms::default(),
+            tax_rates,
+            terms,
         });
     }
-    Ok(items)
+    Ok((items, asked))
 }
 
 /// The path of a parameter: `items[0][price]` at an item, `price` where the item is the request.

@@ -59,6 +59,10 @@ const OUR_OBJECTS: &[(&str, &[&str])] = &[
         &["dimensions", "ends_at", "id", "meter", "object", "starts_at", "value"],
     ),
     (
+        "billing.settings",
+        &["after_retries", "draft_grace_seconds", "object", "retry_after_days", "upcoming_days"],
+    ),
+    (
         "billing.meter_error_report",
         &[
             "created",

@@ -132,10 +132,15 @@ async fn invoice_now_bills_the_usage_up_to_but_not_at_the_end() {
         assert_eq!(
             happened(&app, Some(&before)).await,
             [
-                "customer.updated",
                 "invoice.created",
-                "invoice.finalized",
                 "customer.subscription.deleted",
+                "customer.updated",
+                "invoice.finalized",
+                "payment_intent.created",
+                // Nothing pays it.
+                "invoice.updated",
+                "invoice.payment_failed",
+                "customer.updated",
             ]
         );
     }

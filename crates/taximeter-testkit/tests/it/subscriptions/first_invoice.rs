@@ -93,8 +93,8 @@ async fn a_credit_that_covers_the_first_invoice_pays_it() {
             happened(&app, Some(&before)).await,
             [
                 "customer.subscription.created",
-                "customer.updated",
                 "invoice.created",
+                "customer.updated",
                 "invoice.finalized",
                 "invoice.paid",
                 "invoice.payment_succeeded",
@@ -102,11 +102,11 @@ async fn a_credit_that_covers_the_first_invoice_pays_it() {
         );
         let events = shop::events_since(&app, Some(&before)).await;
         assert_eq!(events[0]["data"]["object"], sub);
-        let previous = &events[1]["data"]["previous_attributes"];
+        let previous = &events[2]["data"]["previous_attributes"];
         assert_eq!([&previous["balance"], &previous["next_invoice_sequence"]], [-1300, 7]);
         assert_eq!(previous.get("currency"), Some(&json!(null)));
-        assert_eq!(events[2]["data"]["object"]["status"], "draft");
-        assert_eq!(events[2]["data"]["object"]["number"], json!(null));
+        assert_eq!(events[1]["data"]["object"]["status"], "draft");
+        assert_eq!(events[1]["data"]["object"]["number"], json!(null));
         assert_eq!(events[3]["data"]["object"]["number"], "ACME-0007");
     }
 }
@@ -151,7 +151,7 @@ async fn less_than_can_be_charged_is_carried_over_to_the_next_invoice() {
 }
 
 #[tokio::test]
-async fn an_invoice_to_be_sent_stays_a_draft_and_promises_nothing() {
+async fn an_invoice_to_be_sent_is_a_draft_for_an_hour() {
     for app in TestApp::everywhere().await {
         let price = monthly(&app, "Gold", TEN).await;
         let who = customer(&app, "balance=-300&name=Ada").await;
@@ -167,7 +167,6 @@ async fn an_invoice_to_be_sent_stays_a_draft_and_promises_nothing() {
         assert_eq!(invoice["status"], "draft");
         for null in [
             "number",
-            "automatically_finalizes_at",
             "next_payment_attempt",
             "effective_at",
             "ending_balance",
@@ -175,7 +174,8 @@ async fn an_invoice_to_be_sent_stays_a_draft_and_promises_nothing() {
         ] {
             assert_eq!(invoice[null], json!(null), "{null}");
         }
-        assert_eq!(invoice["auto_advance"], false);
+        assert_eq!(invoice["auto_advance"], true);
+        assert_eq!(invoice["automatically_finalizes_at"], START.0 + 3_600);
         assert_eq!(invoice["due_date"], START.0 + 7 * 86_400);
         // What a balance does to it is settled when it is finalized.
         assert_eq!([&invoice["amount_due"], &invoice["amount_remaining"]], [1000, 1000]);
