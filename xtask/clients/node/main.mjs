@@ -5,6 +5,7 @@ import { corrections } from "./corrections.mjs";
 import { guide } from "./guide.mjs";
 import { machinery } from "./machinery.mjs";
 import { stream } from "./stream.mjs";
+import { webhooks } from "./webhooks.mjs";
 
 const suite = new Suite();
 const server = new Server();
@@ -20,6 +21,7 @@ try {
     await machinery(suite, world);
     await stream(suite, world);
     await corrections(suite, world);
+    await webhooks(suite, world);
     await suite.check("the server stops cleanly on SIGTERM", () => server.stop());
   }
 } finally {
