@@ -34,6 +34,7 @@ const TABLES: &[(&str, &str)] = &[
     ("subscriptions", include_str!("bad_input/subscriptions.txt")),
     ("summaries", include_str!("bad_input/summaries.txt")),
     ("v2", include_str!("bad_input/v2.txt")),
+    ("webhooks", include_str!("bad_input/webhooks.txt")),
 ];
 
 /// What is read before and after: whatever a request leaves behind is in one of these.
@@ -48,6 +49,8 @@ const READABLE: &[&str] = &[
     "/v1/billing/usage_audit?limit=100",
     "/v1/subscriptions?limit=100&status=all",
     "/v1/invoices?limit=100",
+    "/v1/webhook_endpoints?limit=100",
+    "/v1/webhook_endpoints/{{hook}}/deliveries?limit=100",
 ];
 
 #[tokio::test]
@@ -119,7 +122,7 @@ async fn readable(app: &TestApp, places: &Places) -> Vec<Value> {
     );
     let mut answers = Vec::new();
     for path in READABLE.iter().copied().chain([usage.as_str()]) {
-        answers.push(fixtures::send(app, "GET", path, &[], "").await);
+        answers.push(fixtures::send(app, "GET", &places.fill(path), &[], "").await);
     }
     answers
 }

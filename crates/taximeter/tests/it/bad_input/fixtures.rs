@@ -74,6 +74,7 @@ const fn done(method: &'static str, path: &'static str, form: &'static str) -> S
 const CUSTOMERS: &str = "/v1/customers";
 const EVENTS: &str = "/v1/billing/meter_events";
 const BACKFILLS: &str = "/v1/billing/meter_event_backfills";
+const HOOKS: &str = "/v1/webhook_endpoints";
 const METERS: &str = "/v1/billing/meters";
 const PRICES: &str = "/v1/prices";
 const SUBSCRIPTIONS: &str = "/v1/subscriptions";
@@ -150,6 +151,11 @@ const TEST: &[Step] = &[
         EVENTS,
         "event_name=calls&identifier=lost&payload[stripe_customer_id]=cus_none&payload[value]=7",
     ),
+    made("hook", HOOKS, "url=https://example.com/hook&enabled_events[]=*"),
+    made("hook_off", HOOKS, "url=https://example.com/hook&enabled_events[]=*"),
+    done("POST", "/v1/webhook_endpoints/{{hook_off}}", "disabled=true"),
+    made("hook_deleted", HOOKS, "url=https://example.com/hook&enabled_events[]=*"),
+    done("DELETE", "/v1/webhook_endpoints/{{hook_deleted}}", ""),
 ];
 
 /// What the live mode holds.
