@@ -27,6 +27,7 @@ const TABLES: &[(&str, &str)] = &[
     ("meter_events", include_str!("bad_input/meter_events.txt")),
     ("meter_usage", include_str!("bad_input/meter_usage.txt")),
     ("meters", include_str!("bad_input/meters.txt")),
+    ("payments", include_str!("bad_input/payments.txt")),
     ("prices", include_str!("bad_input/prices.txt")),
     ("products", include_str!("bad_input/products.txt")),
     ("routes", include_str!("bad_input/routes.txt")),
@@ -51,6 +52,11 @@ const READABLE: &[&str] = &[
     "/v1/invoices?limit=100",
     "/v1/webhook_endpoints?limit=100",
     "/v1/webhook_endpoints/{{hook}}/deliveries?limit=100",
+    "/v1/payment_methods?limit=100",
+    "/v1/payment_intents?limit=100",
+    "/v1/setup_intents?limit=100",
+    "/v1/charges?limit=100",
+    "/v1/refunds?limit=100",
 ];
 
 #[tokio::test]

@@ -78,6 +78,9 @@ const HOOKS: &str = "/v1/webhook_endpoints";
 const METERS: &str = "/v1/billing/meters";
 const PRICES: &str = "/v1/prices";
 const SUBSCRIPTIONS: &str = "/v1/subscriptions";
+const PAYMENT_METHODS: &str = "/v1/payment_methods";
+const PAYMENT_INTENTS: &str = "/v1/payment_intents";
+const SETUP_INTENTS: &str = "/v1/setup_intents";
 
 /// What the test mode holds.
 const TEST: &[Step] = &[
@@ -156,6 +159,27 @@ const TEST: &[Step] = &[
     done("POST", "/v1/webhook_endpoints/{{hook_off}}", "disabled=true"),
     made("hook_deleted", HOOKS, "url=https://example.com/hook&enabled_events[]=*"),
     done("DELETE", "/v1/webhook_endpoints/{{hook_deleted}}", ""),
+    made("cus_pays", CUSTOMERS, "name=Payer"),
+    made("pm", "/v1/payment_methods/pm_card_visa/attach", "customer={{cus_pays}}"),
+    made("pm_loose", PAYMENT_METHODS, "type=card&card[token]=tok_visa"),
+    made("pm_spent", "/v1/payment_methods/pm_card_visa/attach", "customer={{cus_pays}}"),
+    done("POST", "/v1/payment_methods/{{pm_spent}}/detach", ""),
+    made("pi", PAYMENT_INTENTS, "amount=701&currency=usd"),
+    made(
+        "pi_paid",
+        PAYMENT_INTENTS,
+        "amount=701&currency=usd&payment_method=pm_card_visa&confirm=true",
+    ),
+    made(
+        "pi_held",
+        PAYMENT_INTENTS,
+        "amount=701&currency=usd&payment_method=pm_card_visa&confirm=true&capture_method=manual",
+    ),
+    made("pi_gone", PAYMENT_INTENTS, "amount=701&currency=usd"),
+    done("POST", "/v1/payment_intents/{{pi_gone}}/cancel", ""),
+    made("seti", SETUP_INTENTS, ""),
+    made("seti_done", SETUP_INTENTS, "confirm=true&payment_method=pm_card_visa"),
+    made("re", "/v1/refunds", "payment_intent={{pi_paid}}&amount=7"),
 ];
 
 /// What the live mode holds.
