@@ -174,6 +174,26 @@ pub(crate) async fn give_up(
     invoice_payments::canceled(ctx, &intent.id).await
 }
 
+/// Asks for another amount from now on.
+///
+/// # Errors
+/// A 400 when the money was asked for already, and what came of it is not known.
+pub(crate) async fn resize(ctx: &mut Ctx, intent: &mut PaymentIntent, amount: i64) -> Result<()> {
+    match intent.status {
+        Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::RequiresAction => {}
+        Status::Processing | Status::RequiresCapture | Status::Canceled | Status::Succeeded => {
+            return Err(wrong_state(intent, ("update", "updated"), CANCELABLE));
+        }
+    }
+    // What was authenticated was another amount.
+    if intent.status == Status::RequiresAction {
+        intent.status = Status::RequiresConfirmation;
+    }
+    intent.amount = amount;
+    sql::update(ctx, intent).await?;
+    invoice_payments::follow(ctx, intent).await
+}
+
 const CANCELABLE: &str =
     "requires_payment_method, requires_capture, requires_confirmation, requires_action";
 

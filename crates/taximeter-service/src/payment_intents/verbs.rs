@@ -11,7 +11,7 @@ use super::{
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::page::List as Page;
-use crate::params::Choice as _;
+use crate::params::Choice;
 use crate::payment_methods;
 use crate::payments::{self, Provider, Session};
 use crate::search::{self, Search};
@@ -404,7 +404,7 @@ pub async fn cancel(ctx: &mut Ctx, id: &str, input: Cancel) -> Result<PaymentInt
         )
         .code("payment_intent_unexpected_state"));
     }
-    let reason = input.cancellation_reason.map(|reason| reason.as_str());
+    let reason = input.cancellation_reason.map(Choice::as_str);
     super::give_up(ctx, &mut intent, reason).await?;
     Ok(intent)
 }

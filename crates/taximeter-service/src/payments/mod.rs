@@ -135,6 +135,25 @@ pub async fn attempt(
     })
 }
 
+/// Brings what the one who pays is asked for in line with what remains to be paid of an invoice, as
+/// after a credit note. Where nothing remains the intent is given up.
+///
+/// # Errors
+/// A 400 while a provider has not said what came of an attempt.
+pub async fn remaining_changed(ctx: &mut Ctx, to_pay: &InvoiceToPay<'_>) -> Result<()> {
+    for mut intent in payment_intents::locked_of_invoice(ctx, to_pay.invoice).await? {
+        match intent.status {
+            Status::Succeeded | Status::Canceled => {}
+            _ if to_pay.amount_minor <= 0 => {
+                payment_intents::give_up(ctx, &mut intent, Some("automatic")).await?;
+            }
+            _ if intent.amount == to_pay.amount_minor => {}
+            _ => payment_intents::resize(ctx, &mut intent, to_pay.amount_minor).await?,
+        }
+    }
+    Ok(())
+}
+
 /// Gives up collecting an invoice that is voided.
 ///
 /// # Errors

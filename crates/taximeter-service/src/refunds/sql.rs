@@ -7,7 +7,7 @@ use crate::ctx::{Ctx, optional_word, word};
 use crate::error::Result;
 use crate::list_sql;
 use crate::page::ListSql;
-use crate::params::Choice as _;
+use crate::params::Choice;
 use crate::stored;
 
 pub(super) const SEQ: &str =
@@ -65,7 +65,7 @@ pub(super) async fn insert(ctx: &mut Ctx, refund: &Refund) -> Result<()> {
         Arg::from(refund.currency),
         Arg::from(&refund.charge),
         Arg::from(&refund.payment_intent),
-        Arg::from(refund.reason.map(|reason| reason.as_str())),
+        Arg::from(refund.reason.map(Choice::as_str)),
         stored::write(&refund.metadata)?,
         Arg::from(refund.created),
     ]);

@@ -219,6 +219,33 @@ async fn the_intent_of_an_invoice_is_given_up_with_it_and_only_with_it() {
 }
 
 #[tokio::test]
+async fn what_is_asked_for_follows_what_remains_of_the_invoice() {
+    for app in TestApp::everywhere().await {
+        let bill = bill(&app).await;
+        for (remaining, asked, status) in
+            [(701, 701, "open"), (13, 13, "open"), (0, 13, "canceled")]
+        {
+            let mut ctx = begin(&app).await;
+            let customer = customer_of(&mut ctx, &bill).await;
+            let to_pay = to_pay(&bill, &customer, remaining);
+            if remaining == 701 {
+                payments::open_for_invoice(&mut ctx, to_pay).await.unwrap();
+            }
+            payments::remaining_changed(&mut ctx, &to_pay).await.unwrap();
+            ctx.commit().await.unwrap();
+            let [payment] = &payments_of(&app, &bill).await[..] else { panic!("one payment") };
+            assert_eq!(
+                (&payment["status"], &payment["amount_requested"]),
+                (&json!(status), &json!(asked))
+            );
+            let intent = payment["payment"]["payment_intent"].as_str().unwrap();
+            let intent = app.read(&format!("/v1/payment_intents/{intent}")).await;
+            assert_eq!(intent["amount"], asked);
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_invoices_own_method_goes_before_its_subscriptions_and_the_customers() {
     for app in TestApp::everywhere().await {
         let bill = bill(&app).await;
