@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use taximeter_service::webhooks::Lanes;
-use taximeter_testkit::TestApp;
+use taximeter_testkit::{START, TestApp};
 
 use super::{ENDPOINTS, HOOK, Sender, endpoint, event, path, types};
 use crate::support::{customer, id, ids, meter, price};
@@ -198,5 +198,32 @@ async fn events_and_their_deliveries_are_deleted_after_thirty_days() {
             (log["data"].as_array().unwrap().len(), &log["data"][0]["event"]),
             (1, &events["data"][0]["id"])
         );
+    }
+}
+
+#[tokio::test]
+async fn what_happens_by_a_test_clock_is_told_now() {
+    for app in TestApp::everywhere().await {
+        let made = endpoint(&app, &["customer.created"]).await;
+        for frozen in [START.0 - 400 * 86_400, START.0 + 400 * 86_400] {
+            let form = format!("frozen_time={frozen}");
+            let clock = app.made("/v1/test_helpers/test_clocks", &form).await;
+            let form = format!("test_clock={}", id(&clock));
+            let customer = app.made("/v1/customers", &form).await;
+            let sent = Sender::new(&app).send_all(200).await;
+            assert_eq!(sent.len(), 1, "{frozen}");
+            let event = event(&sent[0]);
+            assert_eq!((&event["created"], &event["data"]["object"]), (&json!(frozen), &customer));
+            // It is kept for thirty days from now, whatever day the clock shows.
+            let read = format!("/v1/events/{}", id(&event));
+            assert_eq!(app.read(&read).await["pending_webhooks"], 0);
+            let log = app.read(&format!("{}/deliveries?limit=1", path(&made))).await;
+            assert_eq!(log["data"][0]["created"], START.0);
+        }
+        app.advance_s(30 * 86_400);
+        let services = app.services();
+        assert_eq!(taximeter_service::events::sweep(services, app.now()).await.unwrap(), 0);
+        app.advance_s(1);
+        assert!(taximeter_service::events::sweep(services, app.now()).await.unwrap() >= 2);
     }
 }
