@@ -138,6 +138,7 @@ CREATE TABLE invoice_items (
     proration {bool} NOT NULL,
     proration_details {text},
     net_amount {int},
+    test_clock {text},
     metadata {text} NOT NULL,
     created {int} NOT NULL,
     CONSTRAINT invoice_items_customer FOREIGN KEY (account, livemode, customer)
@@ -151,3 +152,31 @@ CREATE INDEX invoice_items_of_customer ON invoice_items (account, livemode, cust
 CREATE INDEX invoice_items_pending ON invoice_items (account, livemode, customer) WHERE invoice IS NULL;
 
 CREATE INDEX invoice_items_of_invoice ON invoice_items (account, livemode, invoice);
+
+-- What is taken back of bills. `details` holds what nobody asks for by column, the lines among them.
+CREATE TABLE credit_notes (
+    seq {seq},
+    account {text} NOT NULL REFERENCES accounts (id),
+    livemode {bool} NOT NULL,
+    id {text} NOT NULL,
+    invoice {text} NOT NULL,
+    customer {text} NOT NULL,
+    number {text} NOT NULL,
+    status {text} NOT NULL,
+    currency {text} NOT NULL,
+    total {int} NOT NULL,
+    pre_payment {int} NOT NULL,
+    post_payment {int} NOT NULL,
+    details {text} NOT NULL,
+    metadata {text} NOT NULL,
+    voided_at {int},
+    created {int} NOT NULL,
+    CONSTRAINT credit_notes_invoice FOREIGN KEY (account, livemode, invoice)
+        REFERENCES invoices (account, livemode, id)
+) {strict};
+
+CREATE UNIQUE INDEX credit_notes_id ON credit_notes (account, livemode, id);
+
+CREATE UNIQUE INDEX credit_notes_number ON credit_notes (account, livemode, number);
+
+CREATE INDEX credit_notes_of_invoice ON credit_notes (account, livemode, invoice);

@@ -14,8 +14,9 @@ use crate::error::{Error, Result};
 use crate::params::{Decode as _, Node, Path};
 use crate::version::{self, ApiVersion};
 use crate::{
-    balance_transactions, charges, coupons, customers, discounts, invoices, payment_intents,
-    payment_methods, prices, products, promotion_codes, subscriptions, test_clocks,
+    balance_transactions, charges, coupons, credit_notes, customers, discounts, invoices,
+    payment_intents, payment_methods, prices, products, promotion_codes, refunds, subscriptions,
+    test_clocks,
 };
 
 /// The deepest path, in segments (Stripe's bound).
@@ -39,6 +40,7 @@ enum Target {
     Charge,
     BalanceTransaction,
     Coupon,
+    CreditNote,
     Customer,
     Discount,
     Invoice,
@@ -47,6 +49,7 @@ enum Target {
     Price,
     Product,
     PromotionCode,
+    Refund,
     Subscription,
     TestClock,
 }
@@ -87,13 +90,17 @@ fn rule(object: &str, path: &str) -> Option<How> {
         ("discount", "promotion_code") => How::Id(Target::PromotionCode),
         ("subscription", "latest_invoice")
         | ("invoice", "latest_revision" | "from_invoice.invoice")
-        | ("customer_balance_transaction" | "invoiceitem" | "credit_note", "invoice")
-        | ("invoice_payment", "invoice") => How::Id(Target::Invoice),
+        | (
+            "customer_balance_transaction" | "invoiceitem" | "credit_note" | "invoice_payment",
+            "invoice",
+        ) => How::Id(Target::Invoice),
         ("customer" | "subscription" | "invoice" | "invoiceitem", "test_clock") => {
             How::Id(Target::TestClock)
         }
         ("invoiceitem", "pricing.price_details.price") => How::Id(Target::Price),
         ("credit_note", "customer_balance_transaction") => How::Id(Target::BalanceTransaction),
+        ("credit_note", "refunds.refund") => How::Id(Target::Refund),
+        ("customer_balance_transaction", "credit_note") => How::Id(Target::CreditNote),
         ("payment_intent", "latest_charge") | ("refund", "charge") => How::Id(Target::Charge),
         ("charge" | "refund", "payment_intent") | ("invoice_payment", "payment.payment_intent") => {
             How::Id(Target::PaymentIntent)
@@ -307,6 +314,7 @@ const CONTAINERS: &[&str] = &[
     "pricing",
     "promotion",
     "proration_details",
+    "refunds",
     "source",
     "tax_details",
     "total_discount_amounts",
@@ -421,6 +429,7 @@ async fn load(ctx: &mut Ctx, target: Target, id: &str) -> Result<Value> {
     match target {
         Target::Charge => Ok(charges::retrieve(ctx, id).await?.wire()),
         Target::BalanceTransaction => Ok(balance_transactions::retrieve_any(ctx, id).await?.wire()),
+        Target::CreditNote => Ok(credit_notes::retrieve(ctx, id).await?.wire()),
         Target::Coupon => Ok(coupons::retrieve_any(ctx, id).await?.wire()),
         Target::Discount => Ok(discounts::retrieve_any(ctx, id).await?.wire()),
         Target::PromotionCode => Ok(promotion_codes::retrieve(ctx, id).await?.wire()),
@@ -430,6 +439,7 @@ async fn load(ctx: &mut Ctx, target: Target, id: &str) -> Result<Value> {
         Target::PaymentMethod => Ok(payment_methods::retrieve(ctx, id).await?.wire()),
         Target::Price => Ok(prices::retrieve(ctx, id).await?.wire()),
         Target::Product => Ok(products::retrieve_any(ctx, id).await?.wire()),
+        Target::Refund => Ok(refunds::retrieve(ctx, id).await?.wire()),
         Target::Subscription => Ok(subscriptions::retrieve(ctx, id).await?.wire()),
         Target::TestClock => Ok(test_clocks::retrieve(ctx, id).await?.wire()),
     }

@@ -15,6 +15,7 @@ pub mod billing_settings;
 pub mod catalog;
 pub mod charges;
 pub mod coupons;
+pub mod credit_notes;
 pub mod ctx;
 pub mod customers;
 pub mod discounts;

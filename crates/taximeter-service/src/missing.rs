@@ -3,7 +3,7 @@
 
 use taximeter_db::Arg;
 use taximeter_kernel::id::{
-    Charge, Coupon, Customer, CustomerBalanceTransaction, Event, Invoice, InvoiceItem,
+    Charge, Coupon, CreditNote, Customer, CustomerBalanceTransaction, Event, Invoice, InvoiceItem,
     InvoicePayment, Kind, Meter, MeterEventBackfill, PaymentIntent, PaymentMethod, Price, Product,
     PromotionCode, Refund, SetupIntent, Subscription, SubscriptionItem, TaxRate, WebhookEndpoint,
 };
@@ -27,6 +27,7 @@ fn look(noun: &str) -> Option<&'static str> {
             "SELECT id FROM coupons WHERE account = $1 AND livemode <> $2 AND id = $3 \
              AND NOT deleted"
         }
+        CreditNote::NOUN => in_other_mode!("credit_notes"),
         Customer::NOUN => in_other_mode!("customers"),
         CustomerBalanceTransaction::NOUN => in_other_mode!("customer_balance_transactions"),
         Event::NOUN => in_other_mode!("events"),

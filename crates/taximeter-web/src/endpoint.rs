@@ -77,6 +77,7 @@ answers! {
     taximeter_service::balance_transactions::BalanceTransaction,
     taximeter_service::coupons::Coupon,
     taximeter_service::charges::Charge,
+    taximeter_service::credit_notes::CreditNote,
     taximeter_service::customers::Customer,
     taximeter_service::events::Event,
     taximeter_service::invoice_payments::InvoicePayment,

@@ -13,6 +13,7 @@ pub const RESOURCES: &[&str] = &[
     "charge",
     "coupon",
     "billing_settings",
+    "credit_note",
     "customer",
     "event",
     "invoice",

@@ -18,6 +18,7 @@ use crate::customers::{self, Customer, checked_balance};
 use crate::error::{Error, Result};
 use crate::page::List as Page;
 use crate::params::{Clear, Metadata, MetadataChange, Range, Text};
+use crate::test_clocks;
 
 crate::choice! {
     /// Why a balance changed.
@@ -111,6 +112,7 @@ pub struct BalanceTransaction {
 ///
 /// # Errors
 /// A 400 when the balance would be out of bounds.
+#[expect(clippy::too_many_arguments, reason = "what a row says, each of a type of its own")]
 pub async fn record(
     ctx: &mut Ctx,
     customer: &mut Customer,
@@ -169,6 +171,7 @@ pub async fn create(ctx: &mut Ctx, customer: &str, input: Create) -> Result<Bala
         return Err(Error::invalid("Invalid amount: must not be 0.").param("amount"));
     }
     let before = customers::retrieve_locked(ctx, customer).await?;
+    test_clocks::follow(ctx, &before).await?;
     let mut customer = before.clone();
     customers::bind_currency(ctx, &mut customer, input.currency).await?;
     let kind = BalanceChange::Adjustment;

@@ -207,6 +207,9 @@ pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<Customer> {
     ctx.touch(Touched::Customer(customer.id.clone()));
     let default = pays_with(ctx, &customer.id, attach.as_deref(), default).await?;
     customer.invoice_settings.default_payment_method = default;
+    if !coupon.is_keep() || promotion_code.is_some() {
+        test_clocks::follow(ctx, &customer).await?;
+    }
     customer.discount =
         discounts::of_customer(ctx, &customer, coupon.or_none(), promotion_code).await?;
     let kind = BalanceChange::Initial;
@@ -341,6 +344,9 @@ pub async fn update(ctx: &mut Ctx, id: &str, mut input: Update) -> Result<Custom
     let mut customer = before.clone();
     let (coupon, promotion_code) = (input.coupon.take(), input.promotion_code.take());
     let balance = input.balance;
+    if balance.is_some() || !coupon.is_keep() || promotion_code.is_some() {
+        test_clocks::follow(ctx, &before).await?;
+    }
     input.apply(&mut customer)?;
     if let Some(balance) = balance {
         let change = checked_balance(balance)?.saturating_sub(customer.balance);

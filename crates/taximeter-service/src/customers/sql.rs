@@ -41,7 +41,14 @@ pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Customer>> {
 pub(super) async fn complete(ctx: &mut Ctx, customer: &mut Customer) -> Result<()> {
     let Some(id) = customer.discount_id.take() else { return Ok(()) };
     let discount = discounts::of(ctx, &[id]).await?.pop();
-    customer.discount = discount.filter(|discount| discount.active_at(ctx.now));
+    let mut now = ctx.now;
+    if let Some(clock) = &customer.test_clock {
+        let args = ctx.args([Arg::from(clock)]);
+        let sql = "SELECT frozen_time FROM test_clocks \
+                   WHERE account = $1 AND livemode = $2 AND id = $3";
+        now = ctx.tx.optional(sql, args).await?.unwrap_or(now);
+    }
+    customer.discount = discount.filter(|discount| discount.active_at(now));
     Ok(())
 }
 

@@ -93,6 +93,7 @@ pub async fn apply(
 ///
 /// # Errors
 /// As [`apply`].
+#[expect(clippy::too_many_arguments, reason = "those of `apply`, and what was held before")]
 pub async fn replace(
     ctx: &mut Ctx,
     holder: Holder<'_>,

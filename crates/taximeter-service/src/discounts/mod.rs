@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::outbox;
 use crate::params::Text;
 use crate::promotion_codes;
+use crate::test_clocks;
 
 crate::params! {
     /// What is to be taken off: exactly one of the three.
@@ -239,6 +240,7 @@ pub async fn check_minimum(
 /// A 404 when there is no such customer, or it has none.
 pub async fn delete_of_customer(ctx: &mut Ctx, id: &str, _: Delete) -> Result<Value> {
     let before = customers::retrieve_locked(ctx, id).await?;
+    test_clocks::follow(ctx, &before).await?;
     let Some(discount) = before.discount.clone() else {
         return Err(Error::invalid(format!("No active discount for customer: {id}"))
             .code("resource_missing")

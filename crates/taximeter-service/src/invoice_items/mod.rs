@@ -16,7 +16,7 @@ use taximeter_kernel::decimal::Decimal;
 use taximeter_kernel::id::{
     Customer as CustomerKind, Discount as DiscountKind, Id, Invoice as InvoiceKind,
     InvoiceItem as InvoiceItemKind, Kind as _, Price as PriceKind, Product as ProductKind,
-    Subscription as SubscriptionKind, SubscriptionItem,
+    Subscription as SubscriptionKind, SubscriptionItem, TestClock,
 };
 use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::{Period, Timestamp};
@@ -32,6 +32,7 @@ use crate::params::{Clear, Text};
 use crate::prices;
 use crate::subscriptions;
 use crate::tax_rates::{self, TaxRate};
+use crate::test_clocks;
 
 /// The most items that can be pending for a customer (Stripe's bound of one invoice).
 pub const PENDING_MAX: i64 = 250;
@@ -77,6 +78,8 @@ pub struct InvoiceItem {
     pub proration: Option<ProrationDetails>,
     /// What is left of it after the discounts that it was prorated with.
     pub net_amount: Option<i64>,
+    /// The test clock of its customer.
+    pub test_clock: Option<Id<TestClock>>,
     /// The operator's own keys and values.
     pub metadata: BTreeMap<String, String>,
     /// When it was made.
@@ -135,6 +138,7 @@ pub async fn insert(ctx: &mut Ctx, new: NewItem) -> Result<InvoiceItem> {
 
 async fn insert_as(ctx: &mut Ctx, id: Id<InvoiceItemKind>, new: NewItem) -> Result<InvoiceItem> {
     let item = InvoiceItem {
+        test_clock: sql::clock_of(ctx, &new.customer).await?,
         id,
         livemode: ctx.scope().mode.is_live(),
         customer: new.customer,
@@ -239,6 +243,7 @@ pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<InvoiceItem> {
     }
     let customer = input.customer.take().ok_or_else(|| Error::missing("customer"))?;
     let before = customers::locked(ctx, &customer, "customer").await?;
+    test_clocks::follow(ctx, &before).await?;
     if sql::count_pending(ctx, &before.id).await? >= PENDING_MAX {
         return Err(Error::invalid(format!(
             "A customer can have at most {PENDING_MAX} pending invoice items."
@@ -401,6 +406,7 @@ pub async fn update(ctx: &mut Ctx, id: &str, mut input: Update) -> Result<Invoic
     }
     if !input.discounts.is_keep() {
         let customer = customers::named(ctx, item.customer.as_str(), "customer").await?;
+        test_clocks::follow(ctx, &customer).await?;
         let inputs = input.discounts.or_none().unwrap_or_default();
         let (held, currency) = (&before.discounts, item.currency);
         item.discounts = apply_discounts(ctx, &item.id, &customer, currency, held, inputs).await?;

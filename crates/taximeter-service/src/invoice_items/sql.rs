@@ -3,7 +3,7 @@
 use taximeter_db::{Arg, Cells, DbError, Row};
 use taximeter_kernel::id::{
     Customer, Discount as DiscountKind, Id, Invoice, InvoiceItem as InvoiceItemKind, Kind,
-    Subscription, TaxRate as TaxRateKind,
+    Subscription, TaxRate as TaxRateKind, TestClock,
 };
 use taximeter_kernel::time::Period;
 
@@ -47,6 +47,7 @@ impl Row for Bare {
             invoice: cells.get("invoice")?,
             proration: stored::read_optional(cells, "proration_details")?,
             net_amount: cells.get("net_amount")?,
+            test_clock: cells.get("test_clock")?,
             metadata: stored::read(cells, "metadata")?,
             created: cells.get("created")?,
         };
@@ -81,6 +82,7 @@ pub(super) const LIST: ListSql = list_sql!(
     " AND ($8 IS NULL OR customer = $8)",
     " AND ($9 IS NULL OR invoice = $9)",
     " AND ($10 IS NULL OR $10 = (invoice IS NULL))",
+    " AND ($8 IS NOT NULL OR $9 IS NOT NULL OR test_clock IS NULL)",
 );
 
 pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<InvoiceItem>> {
@@ -145,6 +147,17 @@ pub(super) async fn claim(
     Ok(ctx.tx.execute(sql, args).await? == 1)
 }
 
+/// The test clock of a customer.
+pub(super) async fn clock_of(
+    ctx: &mut Ctx,
+    customer: &Id<Customer>,
+) -> Result<Option<Id<TestClock>>> {
+    let args = ctx.args([Arg::from(customer)]);
+    let sql = "SELECT test_clock FROM customers \
+               WHERE account = $1 AND livemode = $2 AND id = $3 AND test_clock IS NOT NULL";
+    Ok(ctx.tx.optional(sql, args).await?)
+}
+
 fn texts<'a, K: Kind>(ids: impl Iterator<Item = &'a Id<K>>) -> Result<Arg> {
     stored::write(&ids.map(Id::as_str).collect::<Vec<_>>())
 }
@@ -183,13 +196,14 @@ pub(super) async fn insert(ctx: &mut Ctx, item: &InvoiceItem) -> Result<()> {
         stored::write_optional(item.proration.as_ref())?,
         Arg::from(item.net_amount),
         Arg::from(item.created),
+        Arg::from(item.test_clock.as_ref()),
     ]);
     let sql = "INSERT INTO invoice_items (account, livemode, id, amount, quantity, unit_amount, \
                price, product, description, discountable, discounts, tax_rates, period_start, \
                period_end, metadata, customer, currency, subscription, subscription_item, invoice, \
-               proration, proration_details, net_amount, created) \
+               proration, proration_details, net_amount, created, test_clock) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-               $18, $19, $20, $21, $22, $23, $24)";
+               $18, $19, $20, $21, $22, $23, $24, $25)";
     ctx.tx.execute(sql, args).await?;
     Ok(())
 }

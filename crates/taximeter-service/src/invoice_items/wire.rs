@@ -91,7 +91,7 @@ impl InvoiceItem {
             "quantity": i64::try_from(self.quantity.whole()).unwrap_or(i64::MAX),
             "quantity_decimal": self.quantity.to_string(),
             "tax_rates": rates.collect::<Vec<_>>(),
-            "test_clock": null,
+            "test_clock": self.test_clock.as_ref().map(Id::as_str),
         });
         without_nulls(item, &["net_amount", "proration_details"])
     }

@@ -3,6 +3,7 @@
 mod advance;
 mod build;
 mod collect;
+mod credit;
 mod details;
 mod end;
 mod finalize;
@@ -17,6 +18,7 @@ pub(crate) use advance::after_finalizing;
 pub use build::{Draft, first_lines, line_of_trial, lines_of_item, whole_amount};
 pub use collect::{Collected, can_be_charged, collect};
 pub(crate) use collect::{no_payment_source, payment_succeeded};
+pub(crate) use credit::{credited, uncredited};
 pub use details::{
     Credited, Details, DiscountAmount, FinalizationError, LineDetails, TaxAmount, ThresholdReason,
     UncollectibleReason,
@@ -32,6 +34,7 @@ use taximeter_kernel::id::{
 };
 pub(crate) use totals::parsed;
 pub use types::{BillingReason, CustomerSnapshot, Invoice, Line, Status};
+pub(crate) use wire::taxes;
 
 use crate::billing_settings;
 use crate::ctx::Ctx;
@@ -78,6 +81,16 @@ pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Invoice> {
     };
     complete(ctx, &mut invoice).await?;
     Ok(invoice)
+}
+
+/// Reads an invoice, if there is one.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub(crate) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Invoice>> {
+    let Some(mut invoice) = sql::find(ctx, id).await? else { return Ok(None) };
+    complete(ctx, &mut invoice).await?;
+    Ok(Some(invoice))
 }
 
 /// Finalizes an invoice whose id is in the path.

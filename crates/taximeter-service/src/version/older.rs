@@ -73,6 +73,7 @@ fn before_basil(object: &str, members: &mut Map<String, Value>) {
         "invoice" => invoice(members),
         "line_item" => line_item(members),
         "invoiceitem" => invoice_item(members),
+        "credit_note" => credit_note(members),
         _ => {}
     }
 }
@@ -174,6 +175,24 @@ fn invoice_item(members: &mut Map<String, Value>) {
     for newer in ["net_amount", "proration_details", "quantity_decimal"] {
         members.remove(newer);
     }
+}
+
+/// A credit note had one refund, and taxes of another form.
+fn credit_note(members: &mut Map<String, Value>) {
+    let refunds = members.remove("refunds").unwrap_or(Value::Null);
+    members.insert("refund".into(), refunds[0]["refund"].clone());
+    let taxes = members.remove("total_taxes").unwrap_or(Value::Null);
+    let amount = |tax: &Value| {
+        json!({
+            "amount": tax["amount"],
+            "inclusive": tax["tax_behavior"] == "inclusive",
+            "tax_rate": tax["tax_rate_details"]["tax_rate"],
+            "taxability_reason": tax["taxability_reason"],
+            "taxable_amount": tax["taxable_amount"],
+        })
+    };
+    let amounts: Vec<Value> = taxes.as_array().into_iter().flatten().map(amount).collect();
+    members.insert("tax_amounts".into(), amounts.into());
 }
 
 /// The plan that a price was, from what its wire form says.

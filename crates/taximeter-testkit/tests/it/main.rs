@@ -17,6 +17,8 @@ mod coupons;
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
+mod credit_notes;
+#[cfg(test)]
 mod customers;
 #[cfg(test)]
 mod discounts;

@@ -16,7 +16,7 @@ const METHODS: &str = "/v1/payment_methods";
 const INTENTS: &str = "/v1/payment_intents";
 
 /// Attaches a test card to a customer, and takes its id.
-async fn attached(app: &TestApp, card: &str, customer: &str) -> String {
+pub(crate) async fn attached(app: &TestApp, card: &str, customer: &str) -> String {
     let path = format!("{METHODS}/pm_card_{card}/attach");
     id(&app.made(&path, &format!("customer={customer}")).await).to_owned()
 }

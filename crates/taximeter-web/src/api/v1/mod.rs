@@ -4,6 +4,7 @@ mod analytics;
 mod billing_settings;
 mod charges;
 mod coupons;
+mod credit_notes;
 mod customers;
 mod events;
 mod invoice_items;
@@ -37,6 +38,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         charges::endpoints(),
         coupons::endpoints(),
         billing_settings::endpoints(),
+        credit_notes::endpoints(),
         customers::endpoints(),
         events::endpoints(),
         invoice_payments::endpoints(),
