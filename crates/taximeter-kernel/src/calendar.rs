@@ -229,6 +229,14 @@ pub fn next_on(now: Timestamp, wanted: DayAndTime) -> Result<Timestamp, Calendar
     Err(CalendarError)
 }
 
+/// A day in UTC as people write it: `01 Sep 2026`. Beyond the calendar, its last day.
+#[must_use]
+pub fn day_in_words(at: Timestamp) -> String {
+    let nearest = if at.0 < 0 { Instant::MIN } else { Instant::MAX };
+    let instant = Instant::from_second(at.0).unwrap_or(nearest);
+    Offset::UTC.to_datetime(instant).strftime("%d %b %Y").to_string()
+}
+
 /// Whether prices recurring so may share one subscription.
 ///
 /// Under [`Mixed::Multiples`], a week is 7 days and a year 12 months. Days and months have no common

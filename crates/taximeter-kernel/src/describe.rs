@@ -5,6 +5,7 @@ use crate::decimal::Decimal;
 use crate::money::{Currency, format_amount};
 use crate::price::{Scheme, UsageType};
 use crate::rate::{Part, RatedLine};
+use crate::time::Timestamp;
 
 /// What a line is of.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +73,15 @@ pub fn describe_trial_classic(quantity: Decimal, what: &LineContext<'_>) -> Stri
         UsageType::Licensed => format!("Trial period for {}", what.product_name),
         UsageType::Metered => format!("{} (Free trial)", counted(quantity, what)),
     }
+}
+
+/// The description of what a change in a period gives back or charges: `Unused time on Gold after 01
+/// Sep 2026`, `Remaining time on 3 × Gold after 01 Sep 2026`. One of a thing is not counted.
+#[must_use]
+pub fn describe_proration(unused: bool, quantity: i64, name: &str, at: Timestamp) -> String {
+    let what = if unused { "Unused" } else { "Remaining" };
+    let counted = if quantity == 1 { name.to_owned() } else { format!("{quantity} × {name}") };
+    format!("{what} time on {counted} after {}", crate::calendar::day_in_words(at))
 }
 
 /// `31 credit × Usage`, or `31 × Usage` where a unit has no name.
@@ -235,5 +245,18 @@ mod tests {
         assert_eq!(describe_trial_flexible(one, &licensed), "Free trial for 1 × Name");
         assert_eq!(describe_trial_classic(one, &licensed), "Trial period for Name");
         assert_eq!(describe_trial_classic(dec("10"), &metered), "10 × Name (Free trial)");
+    }
+
+    #[test]
+    fn a_proration_says_what_it_is_for_and_from_which_day() {
+        let at = Timestamp::from_rfc3339("2026-09-01T13:07:05Z").unwrap();
+        assert_eq!(
+            describe_proration(true, 1, "Gold", at),
+            "Unused time on Gold after 01 Sep 2026"
+        );
+        assert_eq!(
+            describe_proration(false, 3, "Gold", at),
+            "Remaining time on 3 × Gold after 01 Sep 2026"
+        );
     }
 }

@@ -205,6 +205,23 @@ pub async fn claim(
     Ok(())
 }
 
+/// Deletes what is pending of prorations of a subscription that ends without being billed.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub(crate) async fn forget_prorations(
+    ctx: &mut Ctx,
+    customer: &Id<CustomerKind>,
+    subscription: &Id<SubscriptionKind>,
+) -> Result<()> {
+    for item in pending(ctx, customer, Some(subscription)).await? {
+        if item.proration.is_some() && item.subscription.as_ref() == Some(subscription) {
+            discard(ctx, &item).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Deletes the items of a draft that is deleted: they are not pending again.
 ///
 /// # Errors

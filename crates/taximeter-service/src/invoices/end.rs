@@ -6,6 +6,7 @@ use super::advance::after_finalizing;
 use super::collect::{self, Collected};
 use super::details::UncollectibleReason;
 use super::{Invoice, Status, finalize as settle, locked_with_customer, sql};
+use crate::balance_transactions::{self, BalanceChange};
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::error::{Error, Result};
@@ -164,8 +165,9 @@ pub(crate) async fn void_held(
     settle::put_down(ctx, invoice).await?;
     let before = customer.clone();
     let taken = invoice.ending_balance.unwrap_or(0).checked_sub(invoice.starting_balance);
-    let balance = taken.and_then(|taken| customer.balance.checked_sub(taken));
-    customer.balance = balance.ok_or_else(super::too_large)?;
+    let given = taken.and_then(i64::checked_neg).ok_or_else(super::too_large)?;
+    let (kind, id) = (BalanceChange::UnappliedFromInvoice, Some(&invoice.id));
+    balance_transactions::record(ctx, customer, given, kind, id, None, None).await?;
     customers::save(ctx, &before, customer).await?;
     outbox::push_update(ctx, "invoice.updated", &wire_before, &invoice.wire()).await?;
     outbox::push(ctx, "invoice.voided", &invoice.wire()).await

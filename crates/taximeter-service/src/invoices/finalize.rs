@@ -4,7 +4,8 @@
 use taximeter_kernel::invoice::{Settlement, number, settle};
 use taximeter_kernel::time::{DAY_S, Timestamp};
 
-use super::{CustomerSnapshot, Invoice, Status, build, collect, sql, too_large, totals};
+use super::{CustomerSnapshot, Invoice, Status, build, collect, items, sql, too_large, totals};
+use crate::balance_transactions::{self, BalanceChange};
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::error::{Error, Result};
@@ -74,6 +75,7 @@ pub(super) async fn put_down(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
 pub async fn keep_draft(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
     totals::add_up(ctx, invoice).await?;
     sql::insert(ctx, invoice).await?;
+    items::claim(ctx, invoice).await?;
     outbox::push(ctx, "invoice.created", &invoice.wire()).await?;
     put_down(ctx, invoice).await
 }
@@ -113,6 +115,31 @@ pub async fn finalize(ctx: &mut Ctx, invoice: &mut Invoice, customer: &mut Custo
     put_down(ctx, invoice).await
 }
 
+/// Writes into the ledger what an invoice does to the customer's balance: what it took from it or
+/// gave to it, and what was too little to be paid.
+async fn note_balance(
+    ctx: &mut Ctx,
+    invoice: &Invoice,
+    customer: &mut Customer,
+    settled: &Settlement,
+) -> Result<()> {
+    let credit = settled.starting_balance.saturating_neg().max(0).min(invoice.total);
+    let applied = if invoice.total < 0 {
+        invoice.total
+    } else {
+        credit.saturating_sub(settled.starting_balance.max(0))
+    };
+    let change = settled.ending_balance.checked_sub(settled.starting_balance);
+    let too_small = change.and_then(|change| change.checked_sub(applied)).ok_or_else(too_large)?;
+    for (amount, kind) in
+        [(applied, BalanceChange::AppliedToInvoice), (too_small, BalanceChange::InvoiceTooSmall)]
+    {
+        let invoice = Some(&invoice.id);
+        balance_transactions::record(ctx, customer, amount, kind, invoice, None, None).await?;
+    }
+    Ok(())
+}
+
 async fn settle_and_number(
     ctx: &mut Ctx,
     invoice: &mut Invoice,
@@ -124,8 +151,8 @@ async fn settle_and_number(
         customer.next_invoice_sequence =
             customer.next_invoice_sequence.checked_add(1).ok_or_else(too_large)?;
     }
-    customer.balance = settled.ending_balance;
     customer.currency = Some(invoice.currency);
+    note_balance(ctx, invoice, customer, &settled).await?;
     invoice.customer_snapshot = CustomerSnapshot::of(customer);
     invoice.starting_balance = settled.starting_balance;
     invoice.ending_balance = Some(settled.ending_balance);

@@ -7,6 +7,7 @@ mod credit;
 mod details;
 mod end;
 mod finalize;
+mod items;
 pub mod preview;
 mod sql;
 mod totals;
@@ -26,6 +27,7 @@ pub use details::{
 pub use end::{Finalize, Pay, Plain, mark_uncollectible, pay, send, void};
 pub(crate) use end::{give_up, void_held};
 pub use finalize::{finalize as finalize_held, keep_draft};
+pub(crate) use items::sweep_pending;
 use serde_json::Value;
 use taximeter_db::Arg;
 use taximeter_kernel::id::{
@@ -119,14 +121,6 @@ pub(crate) async fn locked_with_customer(
         }
     }
     Ok(Some((invoice, customer)))
-}
-
-/// Puts what waits to be invoiced for a customer on the draft of one of its subscriptions.
-///
-/// # Errors
-/// A 400 when an amount does not fit.
-pub(crate) async fn sweep_pending(_ctx: &mut Ctx, _invoice: &mut Invoice) -> Result<()> {
-    Ok(())
 }
 
 /// Lets the drafts and open invoices of a subscription lie that is over, but for one.

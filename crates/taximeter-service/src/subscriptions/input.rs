@@ -3,8 +3,8 @@
 use taximeter_kernel::money::Currency;
 
 use super::{
-    BillingModeType, CollectionMethod, Feedback, MissingPaymentMethod, ProrationDiscounts,
-    SaveDefaultPaymentMethod, TrialAnchor,
+    BillingModeType, CollectionMethod, Feedback, MissingPaymentMethod, PauseBehavior,
+    ProrationDiscounts, SaveDefaultPaymentMethod, TrialAnchor,
 };
 use crate::choice;
 use crate::discounts::DiscountInput;
@@ -246,14 +246,58 @@ crate::params! {
 }
 
 crate::params! {
-    /// What of an item changes along with its subscription.
+    /// What of an item changes along with its subscription: with `id` one that it has, without one
+    /// that is added.
+    #[derive(Default)]
     pub struct ItemUpdate {
+        /// Whether usage of an item that is taken away is forgotten.
+        pub clear_usage: Option<bool>,
+        /// Whether it is taken away.
+        pub deleted: Option<bool>,
+        /// What is taken off its lines.
+        pub discounts: Clear<Vec<DiscountInput>>,
         /// Which item.
-        pub id: Text<255>,
+        pub id: Option<Text<255>>,
         /// The operator's own keys and values.
         pub metadata: MetadataChange,
-        /// How many. Needs `proration_behavior=none`.
+        /// The price, by its old name.
+        pub plan: Option<Text<255>>,
+        /// The price.
+        pub price: Option<Text<255>>,
+        /// A price made for this subscription.
+        pub price_data: Option<PriceData>,
+        /// How many. A new price without it is for one.
         pub quantity: Option<i64>,
+        /// What its lines are taxed by, instead of the subscription's rates.
+        pub tax_rates: Clear<Vec<Text<255>>>,
+    }
+}
+
+choice! {
+    /// What becomes of the instant that periods are counted from.
+    pub enum AnchorChange {
+        /// They begin anew.
+        Now = "now",
+        /// Nothing.
+        Unchanged = "unchanged",
+    }
+}
+
+crate::params! {
+    /// The same, as newer versions have it.
+    pub struct AnchorChangeInput {
+        /// What becomes of it.
+        pub r#type: AnchorChange,
+    }
+}
+
+crate::params! {
+    /// How invoices are held back.
+    pub struct PauseCollectionInput {
+        /// What becomes of them.
+        pub behavior: PauseBehavior,
+        /// Until when.
+        pub resumes_at: Option<i64>,
     }
 }
 
@@ -270,20 +314,48 @@ crate::params! {
 crate::params! {
     /// What of a subscription changes.
     pub struct Update {
+        /// Whether its periods begin anew, now.
+        pub billing_cycle_anchor: Option<OrWord<AnchorChange, AnchorChangeInput>>,
+        /// When it ends.
+        pub cancel_at: Clear<OrWord<PeriodEnd, i64>>,
+        /// Whether it ends with the period that it is in.
+        pub cancel_at_period_end: Option<bool>,
         /// What the customer said on leaving.
         pub cancellation_details: Option<CancellationDetailsInput>,
         /// How its invoices are collected.
         pub collection_method: Option<CollectionMethod>,
         /// How long after it is sent an invoice is due, in days.
         pub days_until_due: Option<i64>,
+        /// What pays its invoices, if not the customer's default.
+        pub default_payment_method: Clear<Text<255>>,
+        /// What its invoices are taxed by.
+        pub default_tax_rates: Clear<Vec<Text<255>>>,
         /// What the customer sees it called.
         pub description: Clear<Text<500>>,
+        /// What is taken off its invoices.
+        pub discounts: Clear<Vec<DiscountInput>>,
+        /// What its invoices show.
+        pub invoice_settings: Option<InvoiceSettingsInput>,
         /// Changes of its items.
         pub items: Option<Vec<ItemUpdate>>,
         /// The operator's own keys and values.
         pub metadata: MetadataChange,
-        /// How a change of quantity is billed: for now, not at all.
+        /// Whether the customer is not there to be asked when an invoice is paid.
+        pub off_session: Option<bool>,
+        /// How its invoices are held back.
+        pub pause_collection: Clear<PauseCollectionInput>,
+        /// What happens when an invoice that is made at once cannot be paid.
+        pub payment_behavior: Option<PaymentBehavior>,
+        /// How its invoices are paid.
+        pub payment_settings: Option<PaymentSettingsInput>,
+        /// How the change is billed.
         pub proration_behavior: Option<ProrationBehavior>,
+        /// As of when it is reckoned.
+        pub proration_date: Option<i64>,
+        /// When its trial ends.
+        pub trial_end: Option<OrWord<Now, i64>>,
+        /// What becomes of its trial.
+        pub trial_settings: Option<TrialSettingsInput>,
     }
 }
 
@@ -294,7 +366,7 @@ crate::params! {
         pub cancellation_details: Option<CancellationDetailsInput>,
         /// Whether usage that was not billed yet is billed now.
         pub invoice_now: Option<bool>,
-        /// Whether unused time is credited: not yet.
+        /// Whether unused time is given back.
         pub prorate: Option<bool>,
     }
 }

@@ -1,21 +1,21 @@
 //! The items of subscriptions.
 
+use serde_json::{Value, json};
 use taximeter_kernel::id::{Kind as _, SubscriptionItem};
-use taximeter_kernel::price::UsageType;
-use taximeter_kernel::time::Period;
 
-use super::input::{ITEMS_MAX, ProrationBehavior};
-use super::propose::{
-    check_recurrences, checked_quantity, only_supports, price_of, recurring_of, too_many_items,
-};
-use super::update::{not_while_incomplete, only_metadata};
+use super::change::{One, Terms};
+use super::input::{ITEMS_MAX, ItemUpdate, PaymentBehavior, ProrationBehavior};
+use super::propose::{check_recurrences, too_many_items};
+use super::update::{Pay, not_while_incomplete, only_metadata};
 use super::{Item, Status, Subscription, named, sql};
 use crate::ctx::Ctx;
+use crate::customers;
+use crate::discounts::DiscountInput;
 use crate::error::{Error, Result};
-use crate::outbox;
 use crate::page::List as Page;
-use crate::params::{Metadata, MetadataChange, Text};
-use crate::prices::{Price, PriceData};
+use crate::params::{Clear, MetadataChange, Text};
+use crate::prices::PriceData;
+use crate::test_clocks;
 
 crate::params! {
     /// The items of a subscription.
@@ -28,103 +28,194 @@ crate::params! {
 crate::params! {
     /// What of an item changes.
     pub struct Update {
+        /// What is taken off its lines.
+        pub discounts: Clear<Vec<DiscountInput>>,
         /// The operator's own keys and values.
         pub metadata: MetadataChange,
-        /// How the change is billed: for now, not at all.
-        pub proration_behavior: Option<ProrationBehavior>,
-        /// How many, for a licensed price. Needs `proration_behavior=none`.
-        pub quantity: Option<i64>,
-    }
-}
-
-crate::params! {
-    /// An item for a subscription that exists.
-    pub struct Create {
-        /// The operator's own keys and values.
-        pub metadata: Metadata,
+        /// Whether the customer is not there to be asked when an invoice is paid.
+        pub off_session: Option<bool>,
+        /// What happens when an invoice that is made at once cannot be paid.
+        pub payment_behavior: Option<PaymentBehavior>,
         /// The price, by its old name.
         pub plan: Option<Text<255>>,
         /// The price.
         pub price: Option<Text<255>>,
         /// A price made for this subscription.
         pub price_data: Option<PriceData>,
-        /// How the rest of the period is billed: for a licensed price, for now, not at all.
+        /// How the change is billed.
         pub proration_behavior: Option<ProrationBehavior>,
+        /// As of when it is reckoned.
+        pub proration_date: Option<i64>,
+        /// How many, for a licensed price.
+        pub quantity: Option<i64>,
+        /// What its lines are taxed by, instead of the subscription's rates.
+        pub tax_rates: Clear<Vec<Text<255>>>,
+    }
+}
+
+crate::params! {
+    /// An item for a subscription that exists.
+    pub struct Create {
+        /// What is taken off its lines.
+        pub discounts: Clear<Vec<DiscountInput>>,
+        /// The operator's own keys and values.
+        pub metadata: MetadataChange,
+        /// What happens when an invoice that is made at once cannot be paid.
+        pub payment_behavior: Option<PaymentBehavior>,
+        /// The price, by its old name.
+        pub plan: Option<Text<255>>,
+        /// The price.
+        pub price: Option<Text<255>>,
+        /// A price made for this subscription.
+        pub price_data: Option<PriceData>,
+        /// How the rest of the period is billed.
+        pub proration_behavior: Option<ProrationBehavior>,
+        /// As of when it is reckoned.
+        pub proration_date: Option<i64>,
         /// How many, for a licensed price.
         pub quantity: Option<i64>,
         /// Which subscription.
         pub subscription: Text<255>,
+        /// What its lines are taxed by, instead of the subscription's rates.
+        pub tax_rates: Clear<Vec<Text<255>>>,
     }
 }
 
+crate::params! {
+    /// How an item is taken away.
+    pub struct Delete {
+        /// Whether its usage is forgotten.
+        pub clear_usage: Option<bool>,
+        /// What happens when an invoice that is made at once cannot be paid.
+        pub payment_behavior: Option<PaymentBehavior>,
+        /// How unused time is given back.
+        pub proration_behavior: Option<ProrationBehavior>,
+        /// As of when it is reckoned.
+        pub proration_date: Option<i64>,
+    }
+}
+
+/// How a change of one item is billed and paid.
+struct How {
+    terms: Terms,
+    behavior: Option<PaymentBehavior>,
+    off_session: Option<bool>,
+}
+
 /// Adds an item to a subscription. It is billed with the period that the subscription is in: usage
-/// from now on for a metered price, nothing before the next period for a licensed one.
+/// from now on for a metered price, in proportion for a licensed one.
 ///
 /// # Errors
-/// A 400 when there is no such subscription, the item is against the rules, or it would have to be
-/// prorated.
+/// A 400 when there is no such subscription, or the item is against the rules.
 pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Item> {
-    sql::lock(ctx, &input.subscription).await?;
-    let before = named(ctx, &input.subscription).await?;
+    let seen = named(ctx, &input.subscription).await?;
+    let how = How {
+        terms: Terms { behavior: input.proration_behavior, date: input.proration_date },
+        behavior: input.payment_behavior,
+        off_session: None,
+    };
+    let new = ItemUpdate {
+        discounts: input.discounts,
+        metadata: input.metadata,
+        plan: input.plan,
+        price: input.price,
+        price_data: input.price_data,
+        quantity: input.quantity,
+        tax_rates: input.tax_rates,
+        ..ItemUpdate::default()
+    };
+    let after = change(ctx, seen.id.as_str(), new, how).await?;
+    let known = |item: &Item| seen.items.iter().any(|old| old.id == item.id);
+    let added = after.items.into_iter().find(|item| !known(item));
+    added.ok_or_else(|| Error::internal("an item that was added is not there"))
+}
+
+/// Changes an item.
+///
+/// # Errors
+/// A 404 when there is none, a 400 when the change is against the rules.
+pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Item> {
+    let item = retrieve(ctx, id).await?;
+    let how = How {
+        terms: Terms { behavior: input.proration_behavior, date: input.proration_date },
+        behavior: input.payment_behavior,
+        off_session: input.off_session,
+    };
+    let changed = ItemUpdate {
+        discounts: input.discounts,
+        id: Some(Text(id.to_owned())),
+        metadata: input.metadata,
+        plan: input.plan,
+        price: input.price,
+        price_data: input.price_data,
+        quantity: input.quantity,
+        tax_rates: input.tax_rates,
+        ..ItemUpdate::default()
+    };
+    change(ctx, item.subscription.as_str(), changed, how).await?;
+    retrieve(ctx, id).await
+}
+
+/// Takes an item away.
+///
+/// # Errors
+/// A 404 when there is none, a 400 when an amount does not fit.
+pub async fn delete(ctx: &mut Ctx, id: &str, input: Delete) -> Result<Value> {
+    let item = retrieve(ctx, id).await?;
+    let how = How {
+        terms: Terms { behavior: input.proration_behavior, date: input.proration_date },
+        behavior: input.payment_behavior,
+        off_session: None,
+    };
+    let gone = ItemUpdate {
+        clear_usage: input.clear_usage,
+        deleted: Some(true),
+        id: Some(Text(id.to_owned())),
+        ..ItemUpdate::default()
+    };
+    change(ctx, item.subscription.as_str(), gone, how).await?;
+    Ok(json!({ "id": id, "object": "subscription_item", "deleted": true }))
+}
+
+/// Makes a change of one item as a change of its subscription.
+async fn change(ctx: &mut Ctx, id: &str, input: ItemUpdate, how: How) -> Result<Subscription> {
+    let seen = super::retrieve(ctx, id).await?;
+    let mut customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
+    test_clocks::follow(ctx, &customer).await?;
+    sql::lock(ctx, id).await?;
+    let before = super::retrieve(ctx, id).await?;
     if before.has_ended() {
         return Err(only_metadata());
     }
     if before.status == Status::Incomplete {
         return Err(not_while_incomplete());
     }
-    let Create { metadata, plan, price, price_data, proration_behavior, quantity, .. } = input;
-    let price = price_of(ctx, price.as_ref(), plan.as_ref(), price_data, "").await?;
-    let recurring = recurring_of(ctx, &price, "").await?;
-    refuse_used_price(&before, &price)?;
-    if price.scheme_in(before.currency).is_none() {
-        return Err(only_supports(price.currency, before.currency).param("price"));
+    if how.behavior == Some(PaymentBehavior::PendingIfIncomplete) {
+        return Err(
+            Error::invalid("Changes cannot wait for a payment yet.").param("payment_behavior")
+        );
     }
-    let licensed = recurring.usage_type == UsageType::Licensed;
-    if licensed && proration_behavior != Some(ProrationBehavior::None) {
-        return Err(Error::invalid(
-            "The rest of the period cannot be prorated yet. Pass `proration_behavior=none` to bill \
-             the item from the next period on.",
-        )
-        .param("proration_behavior"));
-    }
-    // Counted from the subscription's anchor, so that all its items renew together.
-    let whole = recurring
-        .recurrence
-        .period_at(before.billing_cycle_anchor, ctx.now)
-        .map_err(Error::internal)?;
-    let item = Item {
-        id: ctx.new_id(),
-        subscription: before.id.clone(),
-        quantity: checked_quantity(&price, quantity, "quantity")?,
-        price,
-        metadata: metadata.0,
-        current_period: Period { start: ctx.now, end: whole.end },
-        created: ctx.now,
-        tax_rates: Vec::new(),
-        terms: super::ItemTerms::default(),
-    };
     let mut after = before.clone();
-    after.items.push(item.clone());
+    let (change, at_once) = how.terms.change(&before, ctx.now)?;
+    let mut one = One { customer: &customer, before: &before, after: &mut after, change, at: "" };
+    let changed = match (&input.id, input.deleted) {
+        (Some(_), Some(true)) => one.remove(ctx, input).await?,
+        (Some(_), _) => one.modify(ctx, input).await?,
+        (None, _) => one.add(ctx, input).await?,
+    };
     if after.items.len() > ITEMS_MAX {
         return Err(too_many_items().param("subscription"));
     }
     check_recurrences(&after.items, after.billing_mode, "price")?;
-    sql::insert_item(ctx, &item).await?;
-    outbox::push_update(ctx, "customer.subscription.updated", &before.wire(), &after.wire())
-        .await?;
-    Ok(item)
-}
-
-fn refuse_used_price(subscription: &Subscription, price: &Price) -> Result<()> {
-    let Some(item) = subscription.items.iter().find(|item| item.price.id == price.id) else {
-        return Ok(());
-    };
-    Err(Error::invalid(format!(
-        "A new item with Price {} can't be added to this Subscription because an existing \
-         Subscription Item {} is already using that Price.",
-        price.id, item.id
-    ))
-    .param("plan"))
+    super::save(ctx, &before, &after).await?;
+    if at_once && changed {
+        let behavior = how.behavior.unwrap_or(PaymentBehavior::AllowIncomplete);
+        let pay = Pay { behavior, off_session: how.off_session.unwrap_or(false) };
+        pay.bill(ctx, &mut customer, after, change.at, Vec::new()).await?;
+    }
+    let after = super::retrieve(ctx, id).await?;
+    super::put_down(ctx, &after).await?;
+    Ok(after)
 }
 
 /// Reads an item whose id is in the path.
@@ -152,55 +243,4 @@ pub async fn list(ctx: &mut Ctx, input: List) -> Result<Page> {
         has_more: slice.has_more,
         data: slice.rows.iter().map(Item::wire).collect(),
     })
-}
-
-/// Changes an item.
-///
-/// # Errors
-/// A 404 when there is none, a 400 when the change is against the rules or cannot be billed yet.
-pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Item> {
-    let item = retrieve(ctx, id).await?;
-    sql::lock(ctx, item.subscription.as_str()).await?;
-    let before = super::retrieve(ctx, item.subscription.as_str()).await?;
-    let mut after = before.clone();
-    let item = after
-        .items
-        .iter_mut()
-        .find(|item| item.id.as_str() == id)
-        .ok_or_else(|| Error::no_such_path(SubscriptionItem::NOUN, id))?;
-    if before.has_ended() {
-        return Err(only_metadata());
-    }
-    if before.status == Status::Incomplete && input.quantity.is_some() {
-        return Err(not_while_incomplete());
-    }
-    change(item, input.quantity, input.metadata, input.proration_behavior, "quantity")?;
-    let item = item.clone();
-    sql::update_item(ctx, &item).await?;
-    outbox::push_update(ctx, "customer.subscription.updated", &before.wire(), &after.wire())
-        .await?;
-    Ok(item)
-}
-
-/// Puts a change on an item. `quantity_param` is where the quantity came from: `quantity`, or
-/// `items[0][quantity]`.
-pub(super) fn change(
-    item: &mut Item,
-    quantity: Option<i64>,
-    metadata: MetadataChange,
-    proration: Option<ProrationBehavior>,
-    quantity_param: &str,
-) -> Result<()> {
-    if let Some(asked) = quantity {
-        let quantity = checked_quantity(&item.price, Some(asked), quantity_param)?;
-        if quantity != item.quantity && proration != Some(ProrationBehavior::None) {
-            return Err(Error::invalid(
-                "Changes of quantity cannot be prorated yet. Pass `proration_behavior=none` to \
-                 change the quantity from the next period on.",
-            )
-            .param("proration_behavior"));
-        }
-        item.quantity = quantity;
-    }
-    metadata.apply(&mut item.metadata)
 }

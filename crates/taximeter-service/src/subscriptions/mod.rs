@@ -1,6 +1,8 @@
 //! Subscriptions: a customer's standing order for prices.
 
 mod advance;
+mod cancel;
+mod change;
 mod create;
 mod ending;
 mod first;
@@ -8,6 +10,7 @@ mod input;
 pub mod items;
 mod periods;
 mod propose;
+mod prorate;
 mod sql;
 mod standing;
 mod terms;
@@ -19,6 +22,7 @@ mod wire;
 use std::collections::BTreeMap;
 
 pub use advance::{advance, put_down};
+pub use cancel::{cancel, cancel_all_of_customer};
 pub use create::create;
 pub use input::{BillingModeInput, Cancel, Create, ItemInput, List, Update};
 pub use propose::propose;
@@ -37,7 +41,7 @@ pub use types::{
     BillingModeType, CancellationDetails, CollectionMethod, Feedback, Item, ProrationDiscounts,
     Status, Subscription,
 };
-pub use update::{cancel, cancel_all_of_customer, update};
+pub use update::update;
 
 use crate::ctx::Ctx;
 use crate::customers::Customer;

@@ -160,7 +160,7 @@ async fn checked_items(
 }
 
 /// The path of a parameter: `items[0][price]` at an item, `price` where the item is the request.
-fn within(at: &str, name: &str) -> String {
+pub(super) fn within(at: &str, name: &str) -> String {
     if at.is_empty() { name.to_owned() } else { format!("{at}[{name}]") }
 }
 

@@ -1,81 +1,72 @@
-//! How a subscription changes and ends.
+//! How a subscription changes.
 
-use taximeter_kernel::id::{
-    Customer as CustomerKind, Id, Kind as _, Subscription as SubscriptionKind, SubscriptionItem,
+use taximeter_kernel::price::UsageType;
+use taximeter_kernel::time::{Period, Timestamp};
+
+use super::advance::{note_debits, unbilled_from};
+use super::cancel::apply_details;
+use super::change::{Terms, change_items};
+use super::create::{checked_days, set_invoice_settings, set_payment_settings};
+use super::input::{AnchorChange, AnchorChangeInput, Now, PaymentBehavior, Update};
+use super::periods::{begin, recurrence_of};
+use super::prorate::Change;
+use super::timing::{both_ends, checked_trial_end, resolved_end};
+use super::{
+    BillingModeType, CollectionMethod, PauseCollection, Status, Subscription, TrialSettings,
+    retrieve, sql, standing,
 };
-
-use super::create::checked_days;
-use super::ending::end_now;
-use super::input::{Cancel, CancellationDetailsInput, ItemUpdate, Update};
-use super::{CancellationDetails, CollectionMethod, Status, Subscription, items, retrieve, sql};
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
+use crate::discounts::{self, Holder};
 use crate::error::{Error, Result};
-use crate::outbox;
-use crate::params::Clear;
+use crate::invoices::{self, BillingReason, Collected, Draft, Line, line_of_trial, lines_of_item};
+use crate::params::{Clear, OrWord};
+use crate::{payment_methods, tax_rates, test_clocks};
 
 /// Changes a subscription.
 ///
 /// # Errors
-/// A 404 when there is none, a 400 when the change is against the rules or cannot be billed yet.
+/// A 404 when there is none, a 400 when the change is against the rules, a 402 when it must be paid
+/// and is not.
 pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Subscription> {
+    let seen = retrieve(ctx, id).await?;
+    let mut customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
+    test_clocks::follow(ctx, &customer).await?;
     sql::lock(ctx, id).await?;
     let before = retrieve(ctx, id).await?;
+    refuse_by_status(&before, &input)?;
     let mut after = before.clone();
-    let Update {
-        cancellation_details,
-        collection_method,
-        days_until_due,
-        description,
-        items,
-        metadata,
-        proration_behavior,
-    } = input;
-    let billing = collection_method.is_some()
-        || days_until_due.is_some()
-        || items.is_some()
-        || proration_behavior.is_some();
-    if before.has_ended() && (billing || !description.is_keep()) {
-        return Err(only_metadata());
-    }
-    if before.status == Status::Incomplete && billing {
-        return Err(not_while_incomplete());
-    }
-    if collection_method.is_some() || days_until_due.is_some() {
-        let method = collection_method.unwrap_or(before.collection_method);
-        let kept = before.days_until_due.filter(|_| method == CollectionMethod::SendInvoice);
-        after.collection_method = method;
-        after.days_until_due = checked_days(method, days_until_due.or(kept))?;
-    }
-    description.apply(&mut after.description);
-    metadata.apply(&mut after.metadata)?;
-    if let Some(details) = cancellation_details {
-        apply_details(details, &mut after.cancellation);
-    }
-    for (index, change) in items.unwrap_or_default().into_iter().enumerate() {
-        let path = format!("items[{index}]");
-        let ItemUpdate { id, metadata, quantity } = change;
-        let item =
-            after.items.iter_mut().find(|item| item.id.as_str() == &*id).ok_or_else(|| {
-                Error::no_such(SubscriptionItem::NOUN, &id, format!("{path}[id]"))
-            })?;
-        let quantity_path = format!("{path}[quantity]");
-        items::change(item, quantity, metadata, proration_behavior, &quantity_path)?;
-        sql::update_item(ctx, item).await?;
-    }
-    sql::update(ctx, &after).await?;
-    outbox::push_update(ctx, "customer.subscription.updated", &before.wire(), &after.wire())
-        .await?;
-    Ok(after)
+    let (input, plan) = Plan::take(input);
+    set_plain(&mut after, &input)?;
+    set_named(ctx, &customer, &mut after, &input).await?;
+    plan.carry_out(ctx, &mut customer, before, after).await
 }
 
-fn apply_details(input: CancellationDetailsInput, details: &mut CancellationDetails) {
-    input.comment.apply(&mut details.comment);
-    match input.feedback {
-        Clear::Keep => {}
-        Clear::Unset => details.feedback = None,
-        Clear::Set(feedback) => details.feedback = Some(feedback),
+fn refuse_by_status(before: &Subscription, input: &Update) -> Result<()> {
+    let items = input.items.is_some() || input.proration_behavior.is_some();
+    let time = input.trial_end.is_some()
+        || input.billing_cycle_anchor.is_some()
+        || !input.cancel_at.is_keep()
+        || input.cancel_at_period_end.is_some();
+    let collection = input.collection_method.is_some()
+        || input.days_until_due.is_some()
+        || !input.pause_collection.is_keep();
+    let terms = !input.default_tax_rates.is_keep() || !input.discounts.is_keep();
+    let says = !input.description.is_keep() || !input.default_payment_method.is_keep();
+    if before.has_ended() && (items || time || collection || terms || says) {
+        return Err(only_metadata());
     }
+    if before.status == Status::Incomplete && (items || time || collection || terms) {
+        return Err(not_while_incomplete());
+    }
+    if input.payment_behavior == Some(PaymentBehavior::PendingIfIncomplete) {
+        return Err(Error::invalid(
+            "Changes cannot wait for a payment yet. Use `error_if_incomplete`: then nothing changes \
+             unless it is paid.",
+        )
+        .param("payment_behavior"));
+    }
+    Ok(())
 }
 
 /// What may still be said of a subscription that is over.
@@ -92,70 +83,321 @@ pub(super) fn not_while_incomplete() -> Error {
     )
 }
 
-/// Ends a subscription now.
-///
-/// # Errors
-/// A 404 when there is none that has not ended, a 400 when unused time is to be credited.
-pub async fn cancel(ctx: &mut Ctx, id: &str, input: Cancel) -> Result<Subscription> {
-    let Cancel { cancellation_details, invoice_now, prorate } = input;
-    let billed = match invoice_now {
-        Some(true) => Some(locked_customer_of(ctx, id).await?),
-        Some(false) | None => None,
-    };
-    let Some(before) = locked_unless_ended(ctx, id).await? else {
-        return Err(ctx.no_such_path(SubscriptionKind::NOUN, id).await?);
-    };
-    if prorate == Some(true) {
-        return Err(Error::invalid(
-            "Unused time cannot be credited yet: leave out `prorate`, or pass `prorate=false`.",
-        )
-        .param("prorate"));
+/// Sets what is not billed for.
+fn set_plain(after: &mut Subscription, input: &Update) -> Result<()> {
+    if input.collection_method.is_some() || input.days_until_due.is_some() {
+        let method = input.collection_method.unwrap_or(after.collection_method);
+        let kept = after.days_until_due.filter(|_| method == CollectionMethod::SendInvoice);
+        after.collection_method = method;
+        after.days_until_due = checked_days(method, input.days_until_due.or(kept))?;
     }
-    let mut details = before.cancellation.clone();
-    if let Some(input) = cancellation_details {
-        apply_details(input, &mut details);
+    input.description.clone().apply(&mut after.description);
+    input.metadata.clone().apply(&mut after.metadata)?;
+    if let Some(details) = input.cancellation_details.clone() {
+        apply_details(details, &mut after.cancellation);
     }
-    end_now(ctx, before, details, billed).await
-}
-
-/// Ends every subscription of a customer, without billing what is left. The caller holds the
-/// customer.
-///
-/// # Errors
-/// A 500 when the database does not take it.
-pub async fn cancel_all_of_customer(ctx: &mut Ctx, customer: &Id<CustomerKind>) -> Result<()> {
-    for listed in super::of_customer(ctx, customer.as_str()).await? {
-        // Read again once it is held: another request may have ended it meanwhile.
-        if let Some(before) = locked_unless_ended(ctx, listed.id.as_str()).await? {
-            let details = before.cancellation.clone();
-            end_now(ctx, before, details, None).await?;
+    let terms = &mut after.terms;
+    if let Some(settings) = input.invoice_settings.clone() {
+        set_invoice_settings(&mut terms.invoice_settings, settings)?;
+    }
+    if let Some(settings) = input.payment_settings.clone() {
+        set_payment_settings(&mut terms.payment_settings, settings);
+    }
+    if let Some(settings) = &input.trial_settings {
+        terms.trial_settings = TrialSettings {
+            missing_payment_method: settings.end_behavior.missing_payment_method,
+            billing_cycle_anchor: settings.end_behavior.billing_cycle_anchor,
+        };
+    }
+    match &input.pause_collection {
+        Clear::Keep => {}
+        Clear::Unset => terms.pause_collection = None,
+        Clear::Set(pause) => {
+            terms.pause_collection =
+                Some(PauseCollection { behavior: pause.behavior, resumes_at: pause.resumes_at });
         }
     }
     Ok(())
 }
 
-fn is_gone(id: &str) -> Error {
-    Error::no_such_path(SubscriptionKind::NOUN, id)
-}
-
-/// The customer of a subscription, held. Whoever holds both holds the customer first, so that no
-/// two wait for each other.
-async fn locked_customer_of(ctx: &mut Ctx, id: &str) -> Result<Customer> {
-    let subscription = retrieve(ctx, id).await?;
-    if subscription.has_ended() {
-        return Err(is_gone(id));
+/// Sets what names other objects.
+async fn set_named(
+    ctx: &mut Ctx,
+    customer: &Customer,
+    after: &mut Subscription,
+    input: &Update,
+) -> Result<()> {
+    match &input.default_payment_method {
+        Clear::Keep => {}
+        Clear::Unset => after.terms.default_payment_method = None,
+        Clear::Set(id) => {
+            let param = "default_payment_method";
+            let method = payment_methods::attached(ctx, id, &customer.id, param).await?;
+            after.terms.default_payment_method = Some(method.id.as_str().to_owned());
+        }
     }
-    let customer = customers::locked(ctx, subscription.customer.as_str(), "customer").await;
-    // Deleted meanwhile, which ended the subscription.
-    customer.map_err(|error| match error.code {
-        Some("resource_missing") => is_gone(id),
-        _ => error,
-    })
+    match &input.default_tax_rates {
+        Clear::Keep => {}
+        Clear::Unset => after.tax_rates = Vec::new(),
+        Clear::Set(ids) => {
+            after.tax_rates = tax_rates::named(ctx, ids, "default_tax_rates").await?;
+        }
+    }
+    after.terms.default_tax_rates =
+        after.tax_rates.iter().map(|rate| rate.id.as_str().to_owned()).collect();
+    let inputs = match input.discounts.clone() {
+        Clear::Keep => return Ok(()),
+        Clear::Unset => Vec::new(),
+        Clear::Set(inputs) => inputs,
+    };
+    let held = invoices::parsed(&after.terms.discounts)?;
+    let (holder, currency) = (Holder::Subscription(&after.id), after.currency);
+    let made =
+        discounts::replace(ctx, holder, customer, currency, &held, inputs, "discounts").await?;
+    after.terms.discounts = made.iter().map(|made| made.id.as_str().to_owned()).collect();
+    Ok(())
 }
 
-/// Holds a subscription and reads it, unless it is over.
-async fn locked_unless_ended(ctx: &mut Ctx, id: &str) -> Result<Option<Subscription>> {
-    sql::lock(ctx, id).await?;
-    let found = super::find(ctx, id).await?;
-    Ok(found.filter(|subscription| !subscription.has_ended()))
+/// What of a change is billed for, or moves periods.
+pub(super) struct Plan {
+    pub(super) items: Vec<super::input::ItemUpdate>,
+    pub(super) terms: Terms,
+    pub(super) anchor_now: bool,
+    pub(super) trial_end: Option<OrWord<Now, i64>>,
+    pub(super) cancel_at: Clear<OrWord<super::input::PeriodEnd, i64>>,
+    pub(super) cancel_at_period_end: Option<bool>,
+    pub(super) behavior: PaymentBehavior,
+    pub(super) off_session: bool,
+}
+
+impl Plan {
+    fn take(mut input: Update) -> (Update, Self) {
+        let anchor_now = matches!(
+            input.billing_cycle_anchor.take(),
+            Some(
+                OrWord::Word(AnchorChange::Now)
+                    | OrWord::Value(AnchorChangeInput { r#type: AnchorChange::Now })
+            )
+        );
+        let plan = Self {
+            items: input.items.take().unwrap_or_default(),
+            terms: Terms { behavior: input.proration_behavior, date: input.proration_date },
+            anchor_now,
+            trial_end: input.trial_end.take(),
+            cancel_at: std::mem::take(&mut input.cancel_at),
+            cancel_at_period_end: input.cancel_at_period_end,
+            behavior: input.payment_behavior.unwrap_or(PaymentBehavior::AllowIncomplete),
+            off_session: input.off_session.unwrap_or(false),
+        };
+        (input, plan)
+    }
+
+    /// Changes items and periods, writes the subscription, and bills what is billed at once.
+    pub(super) async fn carry_out(
+        self,
+        ctx: &mut Ctx,
+        customer: &mut Customer,
+        before: Subscription,
+        mut after: Subscription,
+    ) -> Result<Subscription> {
+        let trial = match self.trial_end {
+            Some(end) => Some(checked_trial_end(end, ctx.now)?),
+            None => None,
+        };
+        let (change, at_once) = self.terms.change(&before, ctx.now)?;
+        let ends_trial = trial == Some(None) && before.status == Status::Trialing;
+        let begins_trial = matches!(trial, Some(Some(_))) && before.status != Status::Trialing;
+        let anew = self.anchor_now || ends_trial || begins_trial;
+        let mut lines = Vec::new();
+        let unpriced = Change { billed: false, ..change };
+        if anew {
+            lines.extend(close_periods(ctx, &before, change).await?);
+        }
+        let of_items = if anew { unpriced } else { change };
+        let changed =
+            change_items(ctx, customer, &before, &mut after, self.items, of_items).await?;
+        let reset = !anew && changed && resets_anchor(&before, &after)?;
+        if let Some(Some(end)) = trial {
+            lines.extend(set_trial(ctx, &mut after, end).await?);
+        } else if anew || reset {
+            if reset {
+                lines.extend(close_usage(ctx, &before, change).await?);
+            }
+            lines.extend(open_periods(ctx, &mut after).await?);
+        }
+        set_end(&mut after, self.cancel_at, self.cancel_at_period_end, ctx.now)?;
+        super::save(ctx, &before, &after).await?;
+        let invoiced = anew || reset || (at_once && changed);
+        if invoiced {
+            let pay = Pay { behavior: self.behavior, off_session: self.off_session };
+            pay.bill(ctx, customer, after, change.at, lines).await?;
+        }
+        let after = retrieve(ctx, before.id.as_str()).await?;
+        super::put_down(ctx, &after).await?;
+        Ok(after)
+    }
+}
+
+/// Gives back what was charged for the rest of all periods, and bills what was used in them.
+async fn close_periods(ctx: &mut Ctx, before: &Subscription, change: Change) -> Result<Vec<Line>> {
+    for item in &before.items {
+        change.give_back(ctx, before, item).await?;
+    }
+    close_usage(ctx, before, change).await
+}
+
+/// The lines of what was used in periods that are cut short.
+async fn close_usage(ctx: &mut Ctx, before: &Subscription, change: Change) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    if !change.billed && before.status == Status::Trialing {
+        return Ok(lines);
+    }
+    for item in before.items.iter().rev() {
+        if item.price.usage_type() == UsageType::Metered {
+            let period = Period { start: unbilled_from(item), end: ctx.now };
+            lines.extend(lines_of_item(ctx, before, item, period).await?);
+        }
+    }
+    Ok(lines)
+}
+
+/// Begins all periods anew, now, and gives the lines of what is paid in advance.
+async fn open_periods(ctx: &mut Ctx, after: &mut Subscription) -> Result<Vec<Line>> {
+    after.billing_cycle_anchor = ctx.now;
+    after.terms.anchor_config = None;
+    if after.status == Status::Trialing {
+        after.status = Status::Active;
+        after.trial_end = Some(ctx.now);
+    }
+    let mut lines = Vec::new();
+    for place in (0..after.items.len()).rev() {
+        let (period, charged) = begin(ctx, after, place, ctx.now).await?;
+        if let Some(item) = after.items.get_mut(place) {
+            item.current_period = period;
+            item.terms.usage_from = None;
+            item.terms.debits.clear();
+        }
+        lines.extend(charged);
+    }
+    Ok(lines)
+}
+
+/// Gives a subscription a trial until `end`, or another end of the one it is in.
+async fn set_trial(ctx: &mut Ctx, after: &mut Subscription, end: Timestamp) -> Result<Vec<Line>> {
+    let extended = after.status == Status::Trialing;
+    if !extended {
+        let first = after.billing_mode == BillingModeType::Classic;
+        after.trial_start = after.trial_start.filter(|_| first).or(Some(ctx.now));
+    }
+    after.status = Status::Trialing;
+    after.trial_end = Some(end);
+    after.billing_cycle_anchor = end;
+    let mut lines = Vec::new();
+    for place in (0..after.items.len()).rev() {
+        if let Some(item) = after.items.get_mut(place) {
+            let start = if extended { item.current_period.start } else { ctx.now };
+            item.current_period = Period { start, end };
+            item.terms.usage_from = None;
+            item.terms.debits.clear();
+        }
+        if let Some(item) = after.items.get(place)
+            && !extended
+            && item.price.usage_type() == UsageType::Licensed
+        {
+            lines.push(line_of_trial(ctx, after, item, item.current_period).await?);
+        }
+    }
+    Ok(lines)
+}
+
+/// Whether periods begin anew because prices recur at another interval: in classic mode.
+fn resets_anchor(before: &Subscription, after: &Subscription) -> Result<bool> {
+    if before.billing_mode == BillingModeType::Flexible || before.status == Status::Trialing {
+        return Ok(false);
+    }
+    let (Some(old), Some(new)) = (before.items.first(), after.items.first()) else {
+        return Ok(false);
+    };
+    Ok(recurrence_of(old)? != recurrence_of(new)?)
+}
+
+fn set_end(
+    after: &mut Subscription,
+    cancel_at: Clear<OrWord<super::input::PeriodEnd, i64>>,
+    at_period_end: Option<bool>,
+    now: Timestamp,
+) -> Result<()> {
+    let asked = match (cancel_at, at_period_end) {
+        (Clear::Set(_), Some(true)) => return Err(both_ends()),
+        (Clear::Set(end), _) => Some((Some(resolved_end(after, end, now)?), false)),
+        (_, Some(true)) => Some((after.next_boundary(), true)),
+        (Clear::Unset, _) | (Clear::Keep, Some(false)) => Some((None, false)),
+        (Clear::Keep, None) => None,
+    };
+    let Some((end, with_period)) = asked else { return Ok(()) };
+    after.cancel_at = end;
+    after.cancel_at_period_end = with_period;
+    if end.is_some() {
+        after.canceled_at = Some(now);
+        after.cancellation.reason = Some("cancellation_requested".to_owned());
+    } else {
+        after.canceled_at = None;
+        after.cancellation.reason = None;
+    }
+    Ok(())
+}
+
+/// How the invoice of a change is paid.
+pub(super) struct Pay {
+    pub(super) behavior: PaymentBehavior,
+    pub(super) off_session: bool,
+}
+
+impl Pay {
+    /// Draws up the invoice of a change with what is pending, finalizes and collects it.
+    pub(super) async fn bill(
+        &self,
+        ctx: &mut Ctx,
+        customer: &mut Customer,
+        mut sub: Subscription,
+        at: Timestamp,
+        lines: Vec<Line>,
+    ) -> Result<()> {
+        let draft = Draft {
+            customer,
+            subscription: &sub,
+            billing_reason: BillingReason::SubscriptionUpdate,
+            period: Period { start: ctx.now, end: ctx.now },
+            created: ctx.now,
+            lines,
+        };
+        let mut invoice = draft.invoice(ctx.new_id())?;
+        invoice.details.proration_date = Some(at.0);
+        invoices::sweep_pending(ctx, &mut invoice).await?;
+        if invoice.lines.is_empty() {
+            return Ok(());
+        }
+        invoices::keep_draft(ctx, &mut invoice).await?;
+        let before = sub.clone();
+        sub.latest_invoice = Some(invoice.id.clone());
+        note_debits(&mut sub, &invoice);
+        super::save(ctx, &before, &sub).await?;
+        if invoice.collection_method == CollectionMethod::SendInvoice {
+            return invoices::go_on_by_itself(ctx, &mut invoice).await;
+        }
+        invoice.auto_advance = true;
+        invoices::finalize_held(ctx, &mut invoice, customer).await?;
+        if invoice.status != invoices::Status::Open {
+            return Ok(());
+        }
+        if self.behavior == PaymentBehavior::DefaultIncomplete {
+            return standing::invoice_not_paid(ctx, &invoice, false).await;
+        }
+        match invoices::collect(ctx, &mut invoice, customer, None, self.off_session).await? {
+            Collected::NotPaid(error) if self.behavior == PaymentBehavior::ErrorIfIncomplete => {
+                Err(error)
+            }
+            Collected::Paid | Collected::NotPaid(_) => Ok(()),
+        }
+    }
 }

@@ -9,4 +9,5 @@ resource! { "subscription":
     GET "/v1/subscription_items" => items::list(items::List);
     GET "/v1/subscription_items/{id}" => items::retrieve(id);
     POST "/v1/subscription_items/{id}" => items::update(id, items::Update);
+    DELETE "/v1/subscription_items/{id}" => items::delete(id, items::Delete);
 }
