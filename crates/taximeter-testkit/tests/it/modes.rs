@@ -23,12 +23,23 @@ async fn one_of_each(app: &TestApp) -> Vec<(&'static str, String)> {
     let price = item["price"]["id"].as_str().unwrap();
     let product = item["price"]["product"].as_str().unwrap();
     let meter = item["price"]["recurring"]["meter"].as_str().unwrap();
+    let coupon = app.made("/v1/coupons", "percent_off=7").await;
+    let code = format!("promotion[type]=coupon&promotion[coupon]={}", id(&coupon));
+    let code = app.made("/v1/promotion_codes", &code).await;
+    let rate = "display_name=T&percentage=7&inclusive=true";
+    let rate = app.made("/v1/tax_rates", rate).await;
+    let pending = format!("customer={who}&amount=7&currency=usd");
+    let pending = app.made("/v1/invoiceitems", &pending).await;
     let event = id(&app.read("/v1/events?limit=1").await["data"][0]).to_owned();
     vec![
         ("billing meter", format!("/v1/billing/meters/{meter}")),
+        ("coupon", format!("/v1/coupons/{}", id(&coupon))),
         ("customer", format!("/v1/customers/{who}")),
         ("event", format!("/v1/events/{event}")),
         ("invoice", format!("/v1/invoices/{}", invoiced["latest_invoice"].as_str().unwrap())),
+        ("invoiceitem", format!("/v1/invoiceitems/{}", id(&pending))),
+        ("promotion code", format!("/v1/promotion_codes/{}", id(&code))),
+        ("tax rate", format!("/v1/tax_rates/{}", id(&rate))),
         ("price", format!("/v1/prices/{price}")),
         ("product", format!("/v1/products/{product}")),
         ("subscription", format!("/v1/subscriptions/{}", id(&subscription))),
@@ -52,7 +63,7 @@ async fn an_id_of_the_other_mode_is_missing_with_a_hint_for_every_resource() {
             if noun != "event" && noun != "invoice" {
                 assert_eq!(error(&app.live().post(&path, "").await), missing, "POST");
             }
-            if ["customer", "product", "subscription"].contains(&noun) {
+            if ["coupon", "customer", "invoiceitem", "product", "subscription"].contains(&noun) {
                 assert_eq!(error(&app.live().delete(&path).await), missing, "DELETE");
             }
             let (list, _) = path.rsplit_once('/').unwrap();
