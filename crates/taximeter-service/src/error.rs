@@ -168,6 +168,16 @@ impl Error {
         self
     }
 
+    /// The same error of a part of the request: `price` within `items[0]` is `items[0][price]`.
+    #[must_use]
+    pub fn within(mut self, path: &str) -> Self {
+        self.param = self.param.map(|param| match param.split_once('[') {
+            Some((name, rest)) => format!("{path}[{name}][{rest}"),
+            None => format!("{path}[{param}]"),
+        });
+        self
+    }
+
     /// The same error, with what it tells of a refused payment.
     #[must_use]
     pub fn of_payment(mut self, payment: RefusedPayment) -> Self {

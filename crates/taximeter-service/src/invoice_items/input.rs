@@ -49,6 +49,7 @@ crate::params! {
 
 crate::params! {
     /// What a new invoice item is made of.
+    #[derive(Default)]
     pub struct Create {
         /// What it comes to, in minor units.
         pub amount: Option<i64>,

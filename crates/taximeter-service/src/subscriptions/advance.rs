@@ -155,7 +155,13 @@ impl Work<'_> {
         let mut after = sub;
         after.terms.told.upcoming = after.next_boundary().map(|at| at.0);
         sql::update(ctx, &after).await?;
-        let invoice = invoices::preview::next_of_subscription(ctx, self.customer, &after).await?;
+        let invoice = invoices::preview::next_of_subscription(
+            ctx,
+            self.customer,
+            &after,
+            invoices::preview::How::plain(),
+        )
+        .await?;
         outbox::push(ctx, "invoice.upcoming", &invoice.wire()).await
     }
 
@@ -304,7 +310,7 @@ fn period_of_invoice(sub: &Subscription, at: Timestamp) -> Period {
 }
 
 /// From when the usage of an item is still to be billed.
-pub(super) fn unbilled_from(item: &Item) -> Timestamp {
+pub(crate) fn unbilled_from(item: &Item) -> Timestamp {
     item.terms.usage_from.map_or(item.current_period.start, Timestamp)
 }
 

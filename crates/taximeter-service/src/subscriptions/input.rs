@@ -313,6 +313,7 @@ crate::params! {
 
 crate::params! {
     /// What of a subscription changes.
+    #[derive(Default)]
     pub struct Update {
         /// Whether its periods begin anew, now.
         pub billing_cycle_anchor: Option<OrWord<AnchorChange, AnchorChangeInput>>,

@@ -10,6 +10,7 @@ mod input;
 pub mod items;
 mod periods;
 mod propose;
+mod proposed;
 mod prorate;
 mod sql;
 mod standing;
@@ -21,11 +22,15 @@ mod wire;
 
 use std::collections::BTreeMap;
 
+pub(crate) use advance::unbilled_from;
 pub use advance::{advance, put_down};
 pub use cancel::{cancel, cancel_all_of_customer};
 pub use create::create;
-pub use input::{BillingModeInput, Cancel, Create, ItemInput, List, Update};
-pub use propose::propose;
+pub use input::{
+    AnchorChange, BillingModeInput, Cancel, Create, ItemInput, ItemUpdate, List, Now,
+    PaymentBehavior, PeriodEnd, ProrationBehavior, Update,
+};
+pub(crate) use proposed::{first_charge, propose_preview};
 use serde_json::Value;
 pub(crate) use standing::{default_payment_method, paid_with};
 pub use standing::{invoice_not_paid, invoice_paid, invoice_void};

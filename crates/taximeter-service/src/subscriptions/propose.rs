@@ -28,7 +28,7 @@ type AskedDiscounts = (String, Vec<DiscountInput>);
 ///
 /// # Errors
 /// A 400 when what is asked for is against the rules.
-pub async fn propose(
+pub(crate) async fn propose(
     ctx: &mut Ctx,
     customer: &Customer,
     inputs: Vec<ItemInput>,

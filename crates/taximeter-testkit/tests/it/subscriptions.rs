@@ -5,4 +5,6 @@ mod change;
 mod create;
 mod first_invoice;
 mod list;
+mod proration;
 mod refused;
+mod trials;

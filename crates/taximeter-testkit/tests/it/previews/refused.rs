@@ -21,28 +21,33 @@ async fn what_does_not_fit_together_is_refused() {
             (format!("customer={bob}&subscription={sub}"), "", "subscription"),
             (format!("subscription={sub}&currency=eur"), "", "currency"),
             (format!("customer={ada}&currency=eur"), "", "currency"),
-            (
-                format!("subscription={sub}&{items}"),
-                "parameter_unknown",
-                "subscription_details[items]",
-            ),
+            (format!("subscription={sub}&{items}"), "", "subscription_details[plan]"),
             (
                 format!("customer={ada}&subscription_details[billing_mode][type]=classic"),
-                "parameter_unknown",
-                "subscription_details[billing_mode]",
+                "parameter_missing",
+                "subscription",
             ),
             (format!("subscription={sub}&preview_mode=past"), "", "preview_mode"),
             (
-                format!("subscription={sub}&subscription_details[cancel_now]=true"),
-                "parameter_unknown",
+                format!("subscription={sub}&subscription_details[billing_mode][type]=classic"),
+                "",
+                "subscription_details[billing_mode]",
+            ),
+            (
+                format!("customer={ada}&subscription_details[cancel_now]=true&{items}"),
+                "",
                 "subscription_details[cancel_now]",
             ),
             (
-                format!("customer={ada}&invoice_items[0][price]={gold}"),
-                "parameter_unknown",
-                "invoice_items",
+                format!("customer={ada}&invoice_items[0][price]=price_none"),
+                "resource_missing",
+                "invoice_items[0][pricing][price]",
             ),
-            (format!("customer={ada}&discounts[0][coupon]=x"), "parameter_unknown", "discounts"),
+            (
+                format!("customer={ada}&discounts[0][coupon]=x"),
+                "resource_missing",
+                "discounts[0][coupon]",
+            ),
             (format!("customer={ada}&schedule=sub_sched_x"), "parameter_unknown", "schedule"),
         ] {
             let said = refused(&app, PATH, &form).await;

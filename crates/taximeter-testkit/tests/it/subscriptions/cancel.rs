@@ -70,7 +70,7 @@ async fn cancel_takes_its_parameters_from_the_body_too() {
             ("authorization", bearer.as_str()),
             ("content-type", "application/x-www-form-urlencoded"),
         ];
-        let refused = app.request("DELETE", &path, &form, b"prorate=true").await;
+        let refused = app.request("DELETE", &path, &form, b"prorate=maybe").await;
         assert_eq!(told(&refused, 400)[1], "prorate");
         assert_eq!(app.read(&path).await["status"], "active");
         let body = b"cancellation_details[comment]=Bye&prorate=false";
