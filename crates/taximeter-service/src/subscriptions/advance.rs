@@ -7,7 +7,9 @@ use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::{DAY_S, HOUR_S, Period, Timestamp};
 
 use super::terms::{MissingPaymentMethod, PauseBehavior, Paused, PausedReason};
-use super::{CollectionMethod, Debit, Item, Status, Subscription, TrialAnchor, ending, sql};
+use super::{
+    CollectionMethod, Debit, Item, Status, Subscription, TrialAnchor, ending, resume, sql,
+};
 use crate::billing_settings::{self, BillingSettings};
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
@@ -28,6 +30,8 @@ const TRIAL_WILL_END_S: i64 = 3 * DAY_S;
 enum What {
     /// The first invoice was not paid in time.
     Expire,
+    /// The invoice of a resumption was not paid in time.
+    GiveUpResuming,
     /// Invoices are no longer held back.
     ResumeCollection,
     /// A trial will end.
@@ -52,6 +56,8 @@ fn next(sub: &Subscription, settings: &BillingSettings) -> Option<(Timestamp, Wh
     }
     let mut all: Vec<(Timestamp, What)> = Vec::new();
     let resumes = sub.terms.pause_collection.and_then(|pause| pause.resumes_at);
+    let resuming = sub.terms.resuming.as_ref().filter(|_| sub.status == Status::Paused);
+    all.extend(resuming.map(|resuming| (Timestamp(resuming.until), What::GiveUpResuming)));
     all.extend(resumes.map(|at| (Timestamp(at), What::ResumeCollection)));
     all.extend(sub.cancel_at.map(|at| (at, What::End)));
     if sub.status == Status::Trialing
@@ -133,6 +139,7 @@ impl Work<'_> {
     async fn perform(&mut self, ctx: &mut Ctx, sub: Subscription, what: What) -> Result<()> {
         match what {
             What::Expire => ending::expire(ctx, sub, self.customer).await,
+            What::GiveUpResuming => resume::give_up(ctx, sub, self.customer).await,
             What::ResumeCollection => {
                 let mut after = sub.clone();
                 after.terms.pause_collection = None;

@@ -8,10 +8,13 @@ mod ending;
 mod first;
 mod input;
 pub mod items;
+mod migrate;
+mod pause;
 mod periods;
 mod propose;
 mod proposed;
 mod prorate;
+mod resume;
 mod sql;
 mod standing;
 mod terms;
@@ -30,7 +33,10 @@ pub use input::{
     AnchorChange, BillingModeInput, Cancel, Create, ItemInput, ItemUpdate, List, Now,
     PaymentBehavior, PeriodEnd, ProrationBehavior, Update,
 };
+pub use migrate::{Migrate, delete_discount, migrate};
+pub use pause::{Pause, pause};
 pub(crate) use proposed::{first_charge, propose_preview};
+pub use resume::{Resume, resume};
 use serde_json::Value;
 pub(crate) use standing::{default_payment_method, paid_with};
 pub use standing::{invoice_not_paid, invoice_paid, invoice_void};
@@ -40,7 +46,7 @@ use taximeter_kernel::time::Period;
 pub use terms::{
     AnchorConfig, Debit, InvoiceSettings, ItemTerms, ItemThresholds, MissingPaymentMethod,
     PauseBehavior, PauseCollection, Paused, PausedReason, PaymentSettings, PendingInterval,
-    SaveDefaultPaymentMethod, Terms, Thresholds, Told, TrialAnchor, TrialSettings,
+    Resuming, SaveDefaultPaymentMethod, Terms, Thresholds, Told, TrialAnchor, TrialSettings,
 };
 pub use types::{
     BillingModeType, CancellationDetails, CollectionMethod, Feedback, Item, ProrationDiscounts,

@@ -103,6 +103,9 @@ impl Change {
         }
         let period = Period { start: unbilled_from(item), end: ctx.now };
         for line in lines_of_item(ctx, before, item, period).await? {
+            if line.amount == 0 && line.quantity.is_zero() {
+                continue;
+            }
             let new = NewItem {
                 amount: line.amount,
                 quantity: line.quantity,

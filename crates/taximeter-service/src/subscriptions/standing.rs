@@ -5,7 +5,7 @@ use taximeter_kernel::id::{
     Id, PaymentMethod as PaymentMethodKind, Subscription as SubscriptionKind,
 };
 
-use super::{SaveDefaultPaymentMethod, Status, Subscription, ending, sql};
+use super::{SaveDefaultPaymentMethod, Status, Subscription, ending, resume, sql};
 use crate::billing_settings::{self, AfterRetries};
 use crate::ctx::Ctx;
 use crate::error::Result;
@@ -28,6 +28,9 @@ pub async fn invoice_paid(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
     let Some(before) = held(ctx, invoice).await? else { return Ok(()) };
     let is_latest = before.latest_invoice.as_ref() == Some(&invoice.id);
     let paid = invoice.status == invoices::Status::Paid;
+    if before.status == Status::Paused {
+        return resume::invoice_settled(ctx, before, invoice).await;
+    }
     let becomes = match before.status {
         Status::Incomplete if is_latest && paid => Some(Status::Active),
         Status::PastDue | Status::Unpaid => {
@@ -89,6 +92,7 @@ pub async fn invoice_void(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
             after.ended_at = Some(ctx.now);
         }
         Status::PastDue | Status::Unpaid => after.status = derived(ctx, &before).await?,
+        Status::Paused => return resume::invoice_void(ctx, before, invoice).await,
         _ => return Ok(()),
     }
     super::save(ctx, &before, &after).await?;

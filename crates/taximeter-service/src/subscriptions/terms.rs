@@ -133,6 +133,15 @@ pub struct Paused {
     pub transitioned_at: i64,
 }
 
+/// That a paused subscription is resumed once an invoice is paid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resuming {
+    /// Which.
+    pub invoice: String,
+    /// Until when it can be paid, in seconds.
+    pub until: i64,
+}
+
 /// How often pending items are billed by themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingInterval {
@@ -193,6 +202,8 @@ pub struct Terms {
     pub pause_collection: Option<PauseCollection>,
     /// That it is paused.
     pub paused: Option<Paused>,
+    /// That it is resumed once an invoice is paid.
+    pub resuming: Option<Resuming>,
     /// How often pending items are billed by themselves.
     pub pending_interval: Option<PendingInterval>,
     /// When they are billed next.

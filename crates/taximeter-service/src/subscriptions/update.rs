@@ -59,6 +59,13 @@ fn refuse_by_status(before: &Subscription, input: &Update) -> Result<()> {
     if before.status == Status::Incomplete && (items || time || collection || terms) {
         return Err(not_while_incomplete());
     }
+    if before.status == Status::Paused
+        && (input.trial_end.is_some() || input.billing_cycle_anchor.is_some())
+    {
+        return Err(Error::invalid(
+            "This subscription is `paused`: its periods begin when it is resumed.",
+        ));
+    }
     if input.payment_behavior == Some(PaymentBehavior::PendingIfIncomplete) {
         return Err(Error::invalid(
             "Changes cannot wait for a payment yet. Use `error_if_incomplete`: then nothing changes \

@@ -5,6 +5,8 @@ mod change;
 mod create;
 mod first_invoice;
 mod list;
+mod migrate;
+mod pause;
 mod proration;
 mod refused;
 mod trials;
