@@ -1,3 +1,5 @@
+//! Totals, with the numbers of the reference and what holds of any invoice.
+
 #![expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 
 use proptest::prelude::*;

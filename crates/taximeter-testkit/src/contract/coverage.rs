@@ -24,6 +24,15 @@ const OUR_PARAMS: &[(&str, &str, &str, &str)] = &[
     ("POST", ADJUSTMENTS_V2, "reason", "for the audit trail"),
     ("GET", SUMMARIES, "dimension_filters", "Stripe's, in private preview"),
     ("GET", SUMMARIES, "dimension_group_by_keys", "Stripe's, in private preview"),
+    ("POST", "/v1/customers", "coupon", BEFORE_BASIL),
+    ("POST", "/v1/customers", "promotion_code", BEFORE_BASIL),
+    ("POST", "/v1/customers/{id}", "coupon", BEFORE_BASIL),
+    ("POST", "/v1/customers/{id}", "promotion_code", BEFORE_BASIL),
+    ("POST", "/v1/invoiceitems", "price", BEFORE_BASIL),
+    ("POST", "/v1/invoiceitems", "unit_amount", BEFORE_BASIL),
+    ("POST", "/v1/invoiceitems/{id}", "price", BEFORE_BASIL),
+    ("POST", "/v1/invoiceitems/{id}", "unit_amount", BEFORE_BASIL),
+    ("POST", "/v1/promotion_codes", "coupon", "Stripe's, in versions before 2025-09-30"),
     ("POST", METERS, "adjustment_window_seconds", "how long an event can be corrected"),
     ("POST", METERS, "default_aggregation[percentile]", "of the formula of that name"),
     ("POST", METERS, "dimension_payload_keys", "Stripe's, in private preview"),
@@ -36,6 +45,7 @@ const OUR_PARAMS: &[(&str, &str, &str, &str)] = &[
 ];
 
 const OLDER_TYPES: &str = "Stripe's name of `allowed_payment_method_types` before 2026-10-28";
+const BEFORE_BASIL: &str = "Stripe's, in versions before 2025-03-31";
 const ADJUSTMENTS: &str = "/v1/billing/meter_event_adjustments";
 const ADJUSTMENTS_V2: &str = "/v2/billing/meter_event_adjustments";
 const METERS: &str = "/v1/billing/meters";

@@ -91,6 +91,48 @@ async fn a_balance_is_the_sum_of_its_rows_whatever_changes_it() {
     }
 }
 
+/// An invoice of a customer that is sent, finalized, of so many minor units.
+async fn invoice(app: &TestApp, customer: &str, amount: i64) -> Value {
+    let form = format!(
+        "currency=usd&unit_amount={amount}&product_data[name]=P&recurring[interval]=month"
+    );
+    let price = app.made("/v1/prices", &form).await;
+    let form = format!(
+        "customer={customer}&items[0][price]={}&collection_method=send_invoice&days_until_due=7",
+        id(&price)
+    );
+    let made = app.made("/v1/subscriptions", &form).await;
+    let path = format!("/v1/invoices/{}/finalize", made["latest_invoice"].as_str().unwrap());
+    app.made(&path, "").await
+}
+
+#[tokio::test]
+async fn invoices_take_from_the_balance_and_give_back_by_rows() {
+    for app in TestApp::everywhere().await {
+        let made = app.made("/v1/customers", "balance=-1300").await;
+        let customer = id(&made);
+        let first = invoice(&app, customer, 700).await;
+        assert_eq!((&first["status"], &first["amount_due"]), (&json!("paid"), &json!(0)));
+        assert_eq!(check_ledger(&app, customer).await, -600);
+        let second = invoice(&app, customer, 1301).await;
+        assert_eq!(second["amount_due"], 701);
+        assert_eq!(check_ledger(&app, customer).await, 0);
+        // Too little to be charged: it is owed.
+        invoice(&app, customer, 7).await;
+        assert_eq!(check_ledger(&app, customer).await, 7);
+        app.made(&format!("/v1/invoices/{}/void", id(&second)), "").await;
+        assert_eq!(check_ledger(&app, customer).await, -593);
+        let of_second = app.read(&format!("{}?invoice={}", rows(customer), id(&second))).await;
+        let kinds: Vec<&str> = of_second["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["type"].as_str().unwrap())
+            .collect();
+        assert_eq!(kinds, ["unapplied_from_invoice", "applied_to_invoice"]);
+    }
+}
+
 #[tokio::test]
 async fn a_balance_without_a_currency_gets_the_customers() {
     for app in TestApp::everywhere().await {
