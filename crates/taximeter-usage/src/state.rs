@@ -224,6 +224,8 @@ impl Published {
         let Target { series, dimensions, aggregation, event } = *target;
         let hash = RowHash::of(series, dimensions);
         let addition = Addition { series, dimensions, hash, hour, aggregation, event };
+        let overflow = |_| ApplyError::Inconsistent("totals that do not go together");
+        self.active.make_whole(series).map_err(overflow)?;
         self.active.mark(&addition, seq, standing);
         let mut rows = vec![ALL];
         if !dimensions.is_empty() {

@@ -25,13 +25,17 @@ pub(crate) fn write(frozen: &Frozen, index: &Index, disk: &dyn Disk) -> Result<R
     let sorted = frozen.totals.sorted();
     let mut key = Vec::new();
     let mut value = Vec::new();
-    for (of, hour, change) in sorted.changes() {
+    let failed = |_| IndexError::Refused {
+        path: index.dir().to_owned(),
+        what: "totals that do not go together",
+    };
+    sorted.changes(failed, |of, hour, change| {
         let dimensions = if of.values.is_empty() { ALL } else { of.values };
         fill(&mut key, &[of.series, dimensions, &hour_bytes(hour)]);
         value.clear();
         put_change(&mut value, &change);
-        writer.push(Table::Cells, &key, &value)?;
-    }
+        writer.push(Table::Cells, &key, &value)
+    })?;
     let with_values: Vec<Key<'_>> = sorted.with_values().collect();
     // Postings stand in the order of hours, the totals in that of dimension values.
     sorted.postings(|of, hour, row| {

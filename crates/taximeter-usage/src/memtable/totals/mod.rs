@@ -6,8 +6,7 @@ mod slots;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use taximeter_kernel::aggregate::{Aggregation, Cell, Counted, Removal};
-use taximeter_kernel::decimal::DecimalError;
+use taximeter_kernel::aggregate::{Aggregation, Cell, CellError, Counted, Removal};
 
 use super::postings::Posting;
 use crate::event::Standing;
@@ -21,6 +20,12 @@ type RowNo = u32;
 type CellNo = u32;
 /// No row, cell or posting.
 const NONE: u32 = u32::MAX;
+
+/// A series with more dimension values than this has every event counted in its row of all, so that
+/// neither a read nor a flush has to add up more rows.
+const VALUES_ADDED_UP_MAX: usize = 64;
+/// Fewer hours than this are looked up one by one.
+const HOURS_LOOKED_UP_MAX: usize = 24;
 
 /// Takes an hour, dimension values and postings in order.
 pub(crate) type EachHour<'a> = dyn FnMut(Hour, &[u8], Vec<Posting>) + 'a;
@@ -70,27 +75,64 @@ impl Totals {
         self.rows.bytes().saturating_add(self.slots.bytes()).saturating_add(marks)
     }
 
-    /// Counts events, each in the total of its series and in that of its dimension values.
+    /// Counts events, each in the total of its dimension values, and in that of its series where that
+    /// is whole. Elsewhere the total of a series is what its rows amount to when it is asked for.
     ///
     /// Step by step for all of them instead of event by event: what a step looks at is seldom in the
     /// processor's caches, and within a step it waits for several events at once.
-    pub(crate) fn add(&mut self, additions: &[Addition<'_>]) -> Result<(), DecimalError> {
+    pub(crate) fn add(&mut self, additions: &[Addition<'_>]) -> Result<(), CellError> {
         let find = |of: &Addition<'_>| self.rows.find(of.hash, of.series, of.dimensions);
         let found: Vec<Option<RowNo>> = additions.iter().map(find).collect();
         let mut rows = Vec::with_capacity(additions.len());
         for (of, found) in additions.iter().zip(found) {
-            let leaf =
-                found.unwrap_or_else(|| self.rows.find_or_make(of.hash, of.series, of.dimensions));
-            rows.push((leaf, self.rows.all_of(leaf)));
+            rows.push(match found {
+                Some(row) => row,
+                None => self.row_of(of.dimensions, of)?,
+            });
         }
+        // Only when all rows are made: a row that is made may make the total of its series whole.
         let mut cells = Vec::with_capacity(additions.len());
-        for (of, (leaf, all)) in additions.iter().zip(rows) {
-            let cell = self.cell(leaf, of.hour, of.aggregation);
-            let of_all = if all == leaf { cell } else { self.cell(all, of.hour, of.aggregation) };
-            cells.push((cell, of_all));
+        for (of, row) in additions.iter().zip(rows) {
+            let cell = self.cell(row, of.hour, of.aggregation);
+            let all = self.rows.counts_in(row);
+            cells.push((cell, all.map(|all| self.cell(all, of.hour, of.aggregation))));
         }
-        for (of, (leaf, all)) in additions.iter().zip(cells) {
-            self.count(of, leaf, all)?;
+        for (of, (cell, of_all)) in additions.iter().zip(cells) {
+            self.count(of, cell, of_all)?;
+        }
+        Ok(())
+    }
+
+    /// The row of the series with `values`, made when it is not there.
+    fn row_of(&mut self, values: &[u8], of: &Addition<'_>) -> Result<RowNo, CellError> {
+        let row = self.rows.find_or_make(of.hash, of.series, values);
+        let all = self.rows.all_of(row);
+        if self.rows.by_values(all).len() > VALUES_ADDED_UP_MAX {
+            self.add_up(all)?;
+        }
+        Ok(row)
+    }
+
+    /// Makes the total of a series whole. Before it is corrected it must be: what takes the place of a
+    /// total cannot be added up.
+    pub(crate) fn make_whole(&mut self, series: &[u8]) -> Result<(), CellError> {
+        let all = self.rows.find_or_make(RowHash::of(series, &[]), series, &[]);
+        self.add_up(all)
+    }
+
+    fn add_up(&mut self, all: RowNo) -> Result<(), CellError> {
+        for row in self.rows.make_whole(all) {
+            let mut next = self.rows.newest_cell(row);
+            while let Some(slot) = self.slots.get(next) {
+                let (hour, cell) = (slot.hour, slot.cell);
+                next = slot.before;
+                match self.slots.find(all, hour).and_then(|at| self.slots.get_mut(at)) {
+                    Some(of_all) => of_all.cell.merge(&cell)?,
+                    None => {
+                        self.make_cell(all, hour, cell);
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -98,33 +140,34 @@ impl Totals {
     fn count(
         &mut self,
         addition: &Addition<'_>,
-        leaf: CellNo,
-        all: CellNo,
-    ) -> Result<(), DecimalError> {
+        cell: CellNo,
+        of_all: Option<CellNo>,
+    ) -> Result<(), CellError> {
         let Addition { hour, event, .. } = addition;
-        if let Some(slot) = self.slots.get_mut(leaf) {
+        if let Some(slot) = self.slots.get_mut(cell) {
             slot.cell.add(event)?;
         }
-        if leaf != all
-            && let Some(slot) = self.slots.get_mut(all)
-        {
+        if let Some(slot) = of_all.and_then(|at| self.slots.get_mut(at)) {
             slot.cell.add(event)?;
         }
         let second = event.timestamp.0.saturating_sub(start_of(*hour).0);
         let second = u16::try_from(second).unwrap_or_default();
         let posting = Posting::Event { seq: event.seq, second, measure: event.measure };
-        self.slots.post(leaf, &posting);
+        self.slots.post(cell, &posting);
         Ok(())
     }
 
-    /// Counts an event again in the total of the row with `dimensions`.
+    /// Counts an event again in the total of the row with `dimensions`, of a series that is whole.
     pub(crate) fn restore(
         &mut self,
         dimensions: &[u8],
         addition: &Addition<'_>,
-    ) -> Result<(), DecimalError> {
+    ) -> Result<(), CellError> {
         let cell = self.cell_of(dimensions, addition);
-        self.slots.get_mut(cell).map_or(Ok(()), |slot| slot.cell.add(&addition.event))
+        if let Some(slot) = self.slots.get_mut(cell) {
+            slot.cell.add(&addition.event)?;
+        }
+        Ok(())
     }
 
     /// Takes an event out of the total of the row; `true` when the total must be counted anew.
@@ -160,8 +203,8 @@ impl Totals {
         &self.marks
     }
 
-    /// Gives the cells of a row in `hours` to `each`, in order of hours. `dimensions` is [`ALL`] or
-    /// some values.
+    /// Gives what the total of a row in `hours` is made of to `each`, for an hour perhaps several that
+    /// are to be added up. `dimensions` is [`ALL`] or some values.
     pub(crate) fn cells(
         &self,
         series: &[u8],
@@ -171,9 +214,16 @@ impl Totals {
     ) {
         let values = values_in(dimensions);
         let Some(row) = self.rows.find(RowHash::of(series, values), series, values) else { return };
-        for slot in self.slots_in(row, hours) {
-            if !slot.is_only_postings() {
-                each(slot.hour, slot.change());
+        let added_up = if values.is_empty() && !self.rows.is_whole(row) {
+            self.rows.by_values(row)
+        } else {
+            &[]
+        };
+        for row in std::iter::once(&row).chain(added_up) {
+            for slot in self.slots_in(*row, hours) {
+                if !slot.is_only_postings() {
+                    each(slot.hour, slot.change());
+                }
             }
         }
     }
@@ -237,15 +287,16 @@ impl Totals {
         Sorted { totals: self, rows, slots }
     }
 
-    fn slots_in<'a>(&'a self, row: RowNo, hours: &RangeInclusive<Hour>) -> Vec<&'a Slot> {
+    /// The slots of a row in `hours`, in order.
+    fn slots_in(&self, row: RowNo, hours: &RangeInclusive<Hour>) -> Vec<&Slot> {
         let width = hours.end().saturating_sub(*hours.start());
-        let few = usize::try_from(width).is_ok_and(|width| width < self.slots.len());
-        if few {
+        if usize::try_from(width).is_ok_and(|width| width < HOURS_LOOKED_UP_MAX) {
             let probe = |hour| self.slots.find(row, hour).and_then(|at| self.slots.get(at));
             return hours.clone().filter_map(probe).collect();
         }
-        let is_in = |slot: &&Slot| slot.row == row && hours.contains(&slot.hour);
-        let mut slots: Vec<&Slot> = self.slots.all().iter().filter(is_in).collect();
+        let newest = self.slots.get(self.rows.newest_cell(row));
+        let of_row = std::iter::successors(newest, |slot| self.slots.get(slot.before));
+        let mut slots: Vec<&Slot> = of_row.filter(|slot| hours.contains(&slot.hour)).collect();
         slots.sort_unstable_by_key(|slot| slot.hour);
         slots
     }
@@ -264,9 +315,16 @@ impl Totals {
         if let Some((_, cell)) = self.rows.latest(row).filter(|(latest, _)| *latest == hour) {
             return cell;
         }
-        let cell = self.slots.find_or_make(row, hour, aggregation);
+        let found = self.slots.find(row, hour);
+        let cell = found.unwrap_or_else(|| self.make_cell(row, hour, Cell::empty(aggregation)));
         self.rows.set_latest(row, hour, cell);
         cell
+    }
+
+    fn make_cell(&mut self, row: RowNo, hour: Hour, cell: Cell) -> CellNo {
+        let at = self.slots.make(row, hour, self.rows.newest_cell(row), cell);
+        self.rows.set_newest_cell(row, at);
+        at
     }
 }
 
@@ -296,12 +354,64 @@ pub(crate) struct Key<'a> {
 }
 
 impl<'a> Sorted<'a> {
-    /// The totals in the order of their keys, without what holds only postings.
-    pub(crate) fn changes(&self) -> impl Iterator<Item = (Key<'a>, Hour, Change)> {
-        self.slots.iter().filter_map(|of| {
-            let slot = self.totals.slots.get(of.slot).filter(|slot| !slot.is_only_postings())?;
-            Some((self.key(of.rank)?, slot.hour, slot.change()))
-        })
+    /// Gives the totals to `each` in the order of their keys, without what holds only postings.
+    /// `failed` says that totals do not go together.
+    pub(crate) fn changes<E>(
+        &self,
+        failed: impl Fn(CellError) -> E,
+        mut each: impl FnMut(Key<'_>, Hour, Change) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut hours = Vec::new();
+        for of_series in self.slots.chunk_by(|one, next| self.all_of(one) == self.all_of(next)) {
+            let all = of_series.first().and_then(|of| self.all_of(of)).unwrap_or(NONE);
+            let added_up = !self.totals.rows.is_whole(all);
+            if added_up {
+                hours.clear();
+                hours.extend(of_series.iter().map(|of| (of.hour, of.slot)));
+                self.add_up(all, &mut hours, &failed, &mut each)?;
+            }
+            for of in of_series {
+                let Some(slot) = self.totals.slots.get(of.slot) else { continue };
+                if slot.is_only_postings() || (added_up && slot.row == all) {
+                    continue;
+                }
+                if let Some(key) = self.key(of.rank) {
+                    each(key, slot.hour, slot.change())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the totals of a series of which these are all slots to `each`.
+    fn add_up<E>(
+        &self,
+        all: RowNo,
+        slots: &mut [(Hour, CellNo)],
+        failed: &impl Fn(CellError) -> E,
+        each: &mut impl FnMut(Key<'_>, Hour, Change) -> Result<(), E>,
+    ) -> Result<(), E> {
+        slots.sort_unstable();
+        let key = Key { series: self.totals.rows.series_at(all), values: &[] };
+        for of_hour in slots.chunk_by(|(one, _), (next, _)| one == next) {
+            let cells = of_hour.iter().filter_map(|(_, at)| self.totals.slots.get(*at));
+            let mut sum: Option<(Hour, Cell)> = None;
+            for slot in cells.filter(|slot| !slot.is_only_postings()) {
+                match &mut sum {
+                    Some((_, sum)) => sum.merge(&slot.cell).map_err(failed)?,
+                    None => sum = Some((slot.hour, slot.cell)),
+                }
+            }
+            if let Some((hour, cell)) = sum {
+                each(key, hour, Change { replaces: false, cell })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The row of all of a slot's series.
+    fn all_of(&self, of: &Ranked) -> Option<RowNo> {
+        self.rows.get(wide(of.rank)).map(|row| self.totals.rows.all_of(*row))
     }
 
     /// Each series with each of its dimension values, in order.

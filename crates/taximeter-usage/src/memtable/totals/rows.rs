@@ -3,24 +3,30 @@
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{NONE, RowNo, wide};
+use super::{CellNo, NONE, RowNo, wide};
 use crate::totals::keys::{Hour, RowHash, customer_of};
 
 /// What is looked at for each event; the rest of a series is in [`Series`].
 #[derive(Debug)]
 struct Row {
     hash: u64,
-    /// Where its key is in the arena: series, then dimension values.
-    start: usize,
-    series_bytes: usize,
-    values_bytes: usize,
+    /// Where the key of its series is, which all rows of the series share.
+    series_start: usize,
+    /// Where its dimension values are.
+    values_start: usize,
+    series_bytes: u32,
+    values_bytes: u32,
     /// The row of all dimension values together of the same series; itself if it is that.
     all: RowNo,
     /// The place of its series; only where it is of all.
     series: u32,
     /// The cell asked for last, since most events are of now.
-    latest_cell: u32,
+    latest_cell: CellNo,
+    /// The cell made last.
+    newest_cell: CellNo,
     latest_hour: Hour,
+    /// Whether its events are counted in the row of all, too, which is another.
+    counts_in_all: bool,
 }
 
 #[derive(Debug)]
@@ -32,6 +38,9 @@ struct Series {
     customer_hash: u64,
     /// The series before it of the same customer.
     customer_before: u32,
+    /// Whether the row of all holds every event itself. Otherwise it holds those without dimension
+    /// values, and the total is what all rows of the series amount to together.
+    whole: bool,
 }
 
 #[derive(Debug, Default)]
@@ -89,37 +98,62 @@ impl Rows {
             return row;
         }
         if values.is_empty() {
-            let no = self.make(hash.series, series, values);
+            let no = self.make_all(hash.series, series);
             self.enter_series(no, series);
             return no;
         }
         let all = self.find_or_make(hash, series, &[]);
-        let no = self.make(hash.row, series, values);
-        if let Some(row) = self.rows.get_mut(wide(no)) {
-            row.all = all;
-        }
-        let series = self.row(all).map_or(NONE, |all| all.series);
-        if let Some(series) = self.series.get_mut(wide(series)) {
+        self.make_with_values(hash.row, all, values)
+    }
+
+    fn make_all(&mut self, hash: u64, series: &[u8]) -> RowNo {
+        let start = self.keys.len();
+        self.keys.extend_from_slice(series);
+        let no = u32::try_from(self.rows.len()).unwrap_or(NONE);
+        self.enter(Row {
+            hash,
+            series_start: start,
+            values_start: start,
+            series_bytes: u32::try_from(series.len()).unwrap_or(NONE),
+            values_bytes: 0,
+            all: no,
+            series: NONE,
+            latest_cell: NONE,
+            newest_cell: NONE,
+            latest_hour: 0,
+            counts_in_all: false,
+        })
+    }
+
+    fn make_with_values(&mut self, hash: u64, all: RowNo, values: &[u8]) -> RowNo {
+        let Some(of_all) = self.row(all) else { return NONE };
+        let (series_start, series_bytes) = (of_all.series_start, of_all.series_bytes);
+        let series = wide(of_all.series);
+        let values_start = self.keys.len();
+        self.keys.extend_from_slice(values);
+        let no = self.enter(Row {
+            hash,
+            series_start,
+            values_start,
+            series_bytes,
+            values_bytes: u32::try_from(values.len()).unwrap_or(NONE),
+            all,
+            series: NONE,
+            latest_cell: NONE,
+            newest_cell: NONE,
+            latest_hour: 0,
+            counts_in_all: self.series.get(series).is_some_and(|series| series.whole),
+        });
+        if let Some(series) = self.series.get_mut(series) {
             series.by_values.push(no);
         }
         no
     }
 
-    fn make(&mut self, hash: u64, series: &[u8], values: &[u8]) -> RowNo {
-        let start = self.keys.len();
-        self.keys.extend_from_slice(series);
-        self.keys.extend_from_slice(values);
+    fn enter(&mut self, row: Row) -> RowNo {
         let no = u32::try_from(self.rows.len()).unwrap_or(NONE);
-        self.rows.push(Row {
-            hash,
-            start,
-            series_bytes: series.len(),
-            values_bytes: values.len(),
-            all: no,
-            series: NONE,
-            latest_cell: NONE,
-            latest_hour: 0,
-        });
+        let hash = row.hash;
+        self.rows.push(row);
         let rows = &self.rows;
         self.table.insert_unique(hash, no, |no| rows.get(wide(*no)).map_or(0, |row| row.hash));
         no
@@ -139,6 +173,7 @@ impl Rows {
             by_values: Vec::new(),
             customer_hash: hash,
             customer_before: before.unwrap_or(NONE),
+            whole: false,
         });
         let series = &self.series;
         match self.customers.find_mut(hash, |head| Some(*head) == before) {
@@ -181,12 +216,51 @@ impl Rows {
         self.row(row).map_or(row, |row| row.all)
     }
 
-    pub(super) fn latest(&self, row: RowNo) -> Option<(Hour, u32)> {
+    /// The other row in which an event of the row is counted, too.
+    pub(super) fn counts_in(&self, row: RowNo) -> Option<RowNo> {
+        self.row(row).filter(|row| row.counts_in_all).map(|row| row.all)
+    }
+
+    /// Whether the row of all holds every event of its series itself.
+    pub(super) fn is_whole(&self, all: RowNo) -> bool {
+        let series = self.row(all).and_then(|row| self.series.get(wide(row.series)));
+        series.is_some_and(|series| series.whole || series.by_values.is_empty())
+    }
+
+    /// From now on the events of the series are counted in the row of all, too. Gives the rows whose
+    /// events are not counted there yet.
+    pub(super) fn make_whole(&mut self, all: RowNo) -> Vec<RowNo> {
+        let series = self.row(all).map_or(NONE, |row| row.series);
+        let Some(series) = self.series.get_mut(wide(series)) else { return Vec::new() };
+        if std::mem::replace(&mut series.whole, true) {
+            return Vec::new();
+        }
+        let leaves = series.by_values.clone();
+        for leaf in &leaves {
+            if let Some(row) = self.rows.get_mut(wide(*leaf)) {
+                row.counts_in_all = true;
+            }
+        }
+        leaves
+    }
+
+    /// The cell of the row that was made last.
+    pub(super) fn newest_cell(&self, row: RowNo) -> CellNo {
+        self.row(row).map_or(NONE, |row| row.newest_cell)
+    }
+
+    pub(super) fn set_newest_cell(&mut self, row: RowNo, cell: CellNo) {
+        if let Some(row) = self.rows.get_mut(wide(row)) {
+            row.newest_cell = cell;
+        }
+    }
+
+    pub(super) fn latest(&self, row: RowNo) -> Option<(Hour, CellNo)> {
         let row = self.row(row).filter(|row| row.latest_cell != NONE)?;
         Some((row.latest_hour, row.latest_cell))
     }
 
-    pub(super) fn set_latest(&mut self, row: RowNo, hour: Hour, cell: u32) {
+    pub(super) fn set_latest(&mut self, row: RowNo, hour: Hour, cell: CellNo) {
         if let Some(row) = self.rows.get_mut(wide(row)) {
             (row.latest_hour, row.latest_cell) = (hour, cell);
         }
@@ -224,14 +298,13 @@ impl Rows {
     }
 
     fn series_of(&self, row: &Row) -> &[u8] {
-        let end = row.start.saturating_add(row.series_bytes);
-        self.keys.get(row.start..end).unwrap_or_default()
+        let end = row.series_start.saturating_add(wide(row.series_bytes));
+        self.keys.get(row.series_start..end).unwrap_or_default()
     }
 
     fn values_of(&self, row: &Row) -> &[u8] {
-        let start = row.start.saturating_add(row.series_bytes);
-        let end = start.saturating_add(row.values_bytes);
-        self.keys.get(start..end).unwrap_or_default()
+        let end = row.values_start.saturating_add(wide(row.values_bytes));
+        self.keys.get(row.values_start..end).unwrap_or_default()
     }
 }
 

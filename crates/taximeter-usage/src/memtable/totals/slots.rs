@@ -1,7 +1,7 @@
 //! The cells of the totals in memory, and the postings of each.
 
 use hashbrown::HashTable;
-use taximeter_kernel::aggregate::{Aggregation, Cell};
+use taximeter_kernel::aggregate::Cell;
 
 use super::rows::TABLE_BYTES;
 use super::{CellNo, NONE, RowNo, wide};
@@ -15,6 +15,8 @@ pub(super) struct Slot {
     /// Whether the cell stands in place of what was there before, instead of adding to it.
     pub(super) replaces: bool,
     pub(super) hour: Hour,
+    /// The slot of the same row that was made before.
+    pub(super) before: CellNo,
     /// Where the latest posting is.
     last_posting: u32,
     /// How many bytes all of its postings take.
@@ -66,10 +68,6 @@ impl Slots {
         postings.clear();
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.slots.len()
-    }
-
     /// How much memory it takes; all there is when it must take in nothing more.
     pub(super) fn bytes(&self) -> usize {
         if self.postings.len() > POSTINGS_BYTES_MAX {
@@ -97,24 +95,18 @@ impl Slots {
         self.table.find(hash(row, hour), is_it).copied()
     }
 
-    pub(super) fn find_or_make(
-        &mut self,
-        row: RowNo,
-        hour: Hour,
-        aggregation: Aggregation,
-    ) -> CellNo {
-        if let Some(cell) = self.find(row, hour) {
-            return cell;
-        }
+    /// Makes the slot of an hour, which is not there; `before` is the one made last of the same row.
+    pub(super) fn make(&mut self, row: RowNo, hour: Hour, before: CellNo, cell: Cell) -> CellNo {
         let no = u32::try_from(self.slots.len()).unwrap_or(NONE);
         self.slots.push(Slot {
             row,
             replaces: false,
             hour,
+            before,
             last_posting: NONE,
             posting_bytes: 0,
             last_seq: 0,
-            cell: Cell::empty(aggregation),
+            cell,
         });
         let slots = &self.slots;
         self.table.insert_unique(hash(row, hour), no, |no| {

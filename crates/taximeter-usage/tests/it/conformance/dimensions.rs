@@ -8,7 +8,7 @@ use taximeter_usage::{
 use crate::settings::in_every_setting;
 use crate::support::{
     ALWAYS, COUNT, HOUR, MAX, Place, SEVEN, SUM, Sent, cancel, counted, customer, event, event_at,
-    number, period, series,
+    number, period, restore, series,
 };
 
 fn texts(values: &[&str]) -> Vec<String> {
@@ -200,5 +200,55 @@ fn without_dimensions_there_is_nothing_to_have_too_many_of() {
             place.record(&event(&number.to_string()));
         }
         place.check(SUM, ALWAYS, "7");
+    });
+}
+
+#[test]
+fn a_customers_total_is_that_of_all_values_together_however_many_they_are() {
+    in_every_setting(|place| {
+        let mut sum = 0;
+        for value in 0..73_i64 {
+            let at = SEVEN + value % 3 * HOUR;
+            let sent = event_at(&value.to_string(), at, &value.to_string());
+            place.record(&with(&[&format!("value {value}")], sent));
+            sum += value;
+            place.check(SUM, ALWAYS, &sum.to_string());
+        }
+        place.record(&event_at("without values", SEVEN + HOUR, "1000"));
+        place.record(&with(&["value 7"], event_at("once more", SEVEN, "101")));
+        place.check(SUM, ALWAYS, &(sum + 1_101).to_string());
+        place.check(SUM, period(SEVEN, SEVEN + HOUR), "1001");
+        place.correct_done(cancel("72"));
+        let place = place.reopened();
+        place.check(SUM, ALWAYS, &(sum + 1_029).to_string());
+        place.check(SUM, period(SEVEN, SEVEN + HOUR), "929");
+    });
+}
+
+#[test]
+fn a_total_that_was_corrected_counts_what_comes_later_under_any_values() {
+    in_every_setting(|place| {
+        let record = |values: &[&str], identifier: &str, value: &str| {
+            let sent = counted(MAX, event_at(identifier, SEVEN, value));
+            place.record(&with(values, sent))
+        };
+        record(&["eu"], "a", "13");
+        record(&["us"], "b", "7");
+        record(&[], "c", "3");
+        place.check(MAX, ALWAYS, "13");
+        // The greatest is cancelled, so the hour is counted anew.
+        place.correct_done(cancel("a"));
+        place.check(MAX, ALWAYS, "7");
+        record(&["us"], "d", "5");
+        place.check(MAX, ALWAYS, "7");
+        record(&["ap"], "e", "11");
+        place.check(MAX, ALWAYS, "11");
+        place.correct_done(cancel("e"));
+        place.correct_done(cancel("b"));
+        place.check(MAX, ALWAYS, "5");
+        place.correct_done(cancel("d"));
+        place.check(MAX, ALWAYS, "3");
+        place.correct_done(restore("a"));
+        place.reopened().check(MAX, ALWAYS, "13");
     });
 }
