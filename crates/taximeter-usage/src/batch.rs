@@ -15,6 +15,9 @@ use crate::totals::rows::{name_hash, request_hash, scope_hash};
 /// The most bytes that one event takes up in the log.
 pub const EVENT_BYTES_MAX: usize = 64 * 1_024;
 
+/// About how many bytes the texts of an event take that are kept beside its record.
+const TEXT_BYTES_USUAL: usize = 160;
+
 /// An event or a batch exceeds a limit, or the event measures what its meter cannot count, and so it
 /// would never be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -55,14 +58,21 @@ impl Batch {
     /// An empty batch of events that the server took in at `received`.
     #[must_use]
     pub fn new(scope: Scope, received: Timestamp) -> Self {
+        Self::with_room(scope, received, 0)
+    }
+
+    /// The same, with room for that many usual events: growing step by step copies each several times.
+    #[must_use]
+    pub fn with_room(scope: Scope, received: Timestamp, events: usize) -> Self {
         let scope_hash = scope_hash(&scope);
+        let events = events.min(BATCH_EVENTS_MAX);
         Self {
             scope,
             scope_hash,
             received,
-            encoder: ChunkEncoder::new(),
-            events: Vec::new(),
-            texts: Vec::new(),
+            encoder: ChunkEncoder::with_room(events),
+            events: Vec::with_capacity(events),
+            texts: Vec::with_capacity(events.saturating_mul(TEXT_BYTES_USUAL)),
         }
     }
 

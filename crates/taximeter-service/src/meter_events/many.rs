@@ -258,7 +258,7 @@ impl<'e> Take<'_, 'e> {
         let (scope, now) = (&self.caller.scope, self.now);
         let mut found = Found::new();
         loop {
-            let mut batch = Batch::new(scope.clone(), now);
+            let mut batch = Batch::with_room(scope.clone(), now, self.events.len());
             let unknown = self.services.catalog.look_at_customers(scope, now, |known| {
                 let customer = |id: &str| {
                     known.get(id).or_else(|| found.get(id).map(|(id, presence)| (id, *presence)))

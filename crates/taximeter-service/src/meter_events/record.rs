@@ -80,7 +80,7 @@ pub async fn record<'a>(
             request,
             backfill: None,
         };
-        let mut batch = Batch::new(caller.scope.clone(), now);
+        let mut batch = Batch::with_room(caller.scope.clone(), now, 1);
         batch.push(&new).map_err(|_| too_large())?;
         let outcome = services.usage.append(batch).await.map_err(refused)?.pop();
         outcome.ok_or_else(|| Error::internal("the usage engine answered nothing"))

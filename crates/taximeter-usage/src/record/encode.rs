@@ -6,6 +6,9 @@ use super::shape::ShapeTable;
 use super::{EventRecord, GROUP_RECORDS, Was};
 use crate::event::Standing;
 
+/// About how many bytes an event takes in its group.
+const EVENT_BYTES_USUAL: usize = 72;
+
 /// A chunk being written.
 #[derive(Debug, Default)]
 pub(crate) struct ChunkEncoder {
@@ -22,6 +25,12 @@ pub(crate) struct ChunkEncoder {
 impl ChunkEncoder {
     pub(crate) fn new() -> Self {
         Self::default()
+    }
+
+    /// With room for that many usual events.
+    pub(crate) fn with_room(events: usize) -> Self {
+        let bytes = Vec::with_capacity(events.saturating_mul(EVENT_BYTES_USUAL));
+        Self { bytes, ..Self::default() }
     }
 
     /// No less than what the chunk takes up in a frame so far.
