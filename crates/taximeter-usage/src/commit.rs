@@ -11,7 +11,7 @@ use crate::known::KnownValues;
 use crate::log::{FrameBuffer, Log, LogReader};
 use crate::lookup::{by_identifier, with_standing};
 use crate::memtable::totals::Addition;
-use crate::queue::{AppendJob, Group, Queue};
+use crate::queue::{AppendDone, AppendJob, Group, Queue};
 use crate::record::Chunk;
 use crate::state::{ApplyError, State};
 use crate::totals::keys::hour_of;
@@ -125,15 +125,13 @@ impl Committer {
 
     fn write(&mut self, jobs: &[AppendJob], verdicts: &[Verdict]) -> Result<(), StopError> {
         self.frame.clear();
-        let mut verdicts = verdicts.iter();
+        let mut verdicts = verdicts;
         for job in jobs {
-            let keep: Vec<bool> = (&mut verdicts)
-                .take(job.batch.len())
-                .map(|verdict| matches!(verdict, Verdict::Record(_)))
-                .collect();
-            if keep.iter().all(|keep| *keep) {
+            let of_job = take_first(&mut verdicts, job.batch.len());
+            if of_job.iter().all(is_recorded) {
                 self.frame.push(&job.chunk);
-            } else if keep.iter().any(|keep| *keep) {
+            } else if of_job.iter().any(is_recorded) {
+                let keep: Vec<bool> = of_job.iter().map(is_recorded).collect();
                 self.frame.push(&without(&job.chunk, &keep)?);
             }
         }
@@ -172,23 +170,28 @@ impl Committer {
     }
 
     fn answer(&self, jobs: Vec<AppendJob>, verdicts: &[Verdict]) {
-        let mut verdicts = verdicts.iter();
+        let mut verdicts = verdicts;
         for job in jobs {
-            let outcomes: Result<Vec<Appended>, ReadError> = (&mut verdicts)
-                .take(job.batch.len())
-                .map(|verdict| {
-                    Ok(match *verdict {
-                        Verdict::Record(seq) => Appended::Recorded(seq),
-                        Verdict::Replay(seq) => Appended::Replayed(Box::new(self.event(seq)?)),
-                        Verdict::RequestMismatch => Appended::RequestMismatch,
-                        Verdict::Duplicate(seq) => Appended::Duplicate(seq),
-                        Verdict::TooManySeries => Appended::TooManySeries,
-                    })
-                })
-                .collect();
+            let AppendJob { batch, chunk, mut outcomes, answer } = job;
+            let of_job = take_first(&mut verdicts, batch.len());
+            let answered = of_job.iter().try_for_each(|verdict| {
+                outcomes.push(self.outcome(*verdict)?);
+                Ok(())
+            });
+            let outcomes = answered.map(|()| outcomes);
             // Whoever asked may have gone away; the events are recorded all the same.
-            job.answer.send(outcomes).ok();
+            answer.send(AppendDone { outcomes, spent: (batch, chunk) }).ok();
         }
+    }
+
+    fn outcome(&self, verdict: Verdict) -> Result<Appended, ReadError> {
+        Ok(match verdict {
+            Verdict::Record(seq) => Appended::Recorded(seq),
+            Verdict::Replay(seq) => Appended::Replayed(Box::new(self.event(seq)?)),
+            Verdict::RequestMismatch => Appended::RequestMismatch,
+            Verdict::Duplicate(seq) => Appended::Duplicate(seq),
+            Verdict::TooManySeries => Appended::TooManySeries,
+        })
     }
 
     fn event(&self, seq: u64) -> Result<Event, ReadError> {
@@ -200,6 +203,17 @@ impl Committer {
             by_identifier(&self.state, &self.reader, scope, Some(customer), identifier)?.pop();
         latest.map_or_else(|| with_standing(&self.state, event), Ok)
     }
+}
+
+/// The first `count` verdicts, which are taken away.
+fn take_first<'a>(verdicts: &mut &'a [Verdict], count: usize) -> &'a [Verdict] {
+    let (first, rest) = verdicts.split_at_checked(count).unwrap_or((*verdicts, &[]));
+    *verdicts = rest;
+    first
+}
+
+const fn is_recorded(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Record(_))
 }
 
 /// The chunk without the events that are not recorded.

@@ -21,7 +21,7 @@ use crate::known::KnownValues;
 use crate::log::disk::Disk;
 use crate::log::{FrameBuffer, Log, LogReader};
 use crate::query::{EventPage, EventQuery, UsageGroup, UsageQuery};
-use crate::queue::{AppendJob, CorrectJob, Queue, Size};
+use crate::queue::{AppendDone, AppendJob, CorrectJob, Queue, Size};
 use crate::record::{Record, View};
 use crate::replay::Replay;
 use crate::state::State;
@@ -48,6 +48,7 @@ impl Shard {
         let state = Arc::new(State::new(index));
         let watermark = state.index.watermark();
         let background = Arc::new(Background::new(options));
+        state.make_room(background.capacity(&state));
         let reader = Arc::new(LogReader::new(dir.to_owned(), Arc::clone(&disk)));
         let work = Work {
             background: Arc::clone(&background),
@@ -92,8 +93,11 @@ impl Shard {
         let chunk = std::mem::take(&mut batch.encoder).finish();
         let size = Size { events: batch.len(), bytes: chunk.bytes() };
         let (answer, answered) = oneshot::channel();
-        self.queue.append(AppendJob { batch, chunk, answer }, size)?;
-        answered.await.map_err(|_| AppendError::Stopped)?.map_err(AppendError::Read)
+        let outcomes = Vec::with_capacity(batch.len());
+        self.queue.append(AppendJob { batch, chunk, outcomes, answer }, size)?;
+        let AppendDone { outcomes, spent } = answered.await.map_err(|_| AppendError::Stopped)?;
+        drop(spent);
+        outcomes.map_err(AppendError::Read)
     }
 
     pub(crate) async fn correct(

@@ -86,6 +86,14 @@ impl State {
         }
     }
 
+    /// Reserves room for that many events in the memtable, which is empty: growing step by step takes
+    /// fresh memory several times.
+    pub(crate) fn make_room(&self, events: usize) {
+        self.with_names(|names| names.active = Names::with_capacity(events));
+        let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
+        published.active = Totals::with_capacity(events);
+    }
+
     pub(crate) fn published(&self) -> Result<RwLockReadGuard<'_, Published>, ReadError> {
         self.published.read().map_err(|_| ReadError::Stopped)
     }
