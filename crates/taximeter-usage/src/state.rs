@@ -232,9 +232,9 @@ impl Published {
         let Target { series, dimensions, aggregation, event } = *target;
         let hash = RowHash::of(series, dimensions);
         let addition = Addition { series, dimensions, hash, hour, aggregation, event };
-        let overflow = |_| ApplyError::Inconsistent("totals that do not go together");
-        self.active.make_whole(series).map_err(overflow)?;
-        self.active.mark(&addition, seq, standing);
+        let failed = |_| ApplyError::Inconsistent("totals that do not go together");
+        self.active.make_whole(series).map_err(failed)?;
+        self.active.mark(&addition, seq, standing).map_err(failed)?;
         let mut rows = vec![ALL];
         if !dimensions.is_empty() {
             rows.push(dimensions);
@@ -246,11 +246,13 @@ impl Published {
                     self.active.restore(row, &addition).map_err(overflow)?;
                     false
                 }
-                Standing::Cancelled | Standing::Amended => self.active.remove(row, &addition),
+                Standing::Cancelled | Standing::Amended => {
+                    self.active.remove(row, &addition).map_err(failed)?
+                }
             };
             if recount {
                 let cell = self.recount(&addition, row)?;
-                self.active.replace(row, &addition, cell);
+                self.active.replace(row, &addition, cell).map_err(failed)?;
             }
         }
         Ok(())

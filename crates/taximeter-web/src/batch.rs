@@ -56,7 +56,9 @@ async fn take(app: &App, request: Request) -> Result<Response> {
     let json = is_json(head.content_type)?;
     let events = events(parts.uri.query().unwrap_or(""), &body, json)?;
     events.at_most(app.services.intake.limits.batch_events_max)?;
-    let how = (xxh3_64(&body), Validation::Told);
+    // Only a request with a key is told from another one.
+    let fingerprint = idempotency_key.map_or(0, |_| xxh3_64(&body));
+    let how = (fingerprint, Validation::Told);
     let outcomes = record_many(&app.services, &caller, now, &events, how).await?;
     let counts = outcomes.counts();
     let answer = json!({

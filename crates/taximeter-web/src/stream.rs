@@ -68,7 +68,9 @@ async fn take(app: &App, request: Request) -> Result<Response> {
     let body = read_body_within(body, EVENTS_BODY_BYTES_MAX).await?;
     let events = events(parts.uri.query().unwrap_or(""), &body)?;
     events.at_most(intake.limits.stream_events_max)?;
-    let how = (xxh3_64(&body), Validation::Kept);
+    // Only a request with a key is told from another one.
+    let fingerprint = idempotency_key.map_or(0, |_| xxh3_64(&body));
+    let how = (fingerprint, Validation::Kept);
     let outcomes = record_many(services, &caller, now, &events, how).await?;
     let text = match told {
         true => json!({ "outcomes": outcomes.wire(&events) }).to_string(),

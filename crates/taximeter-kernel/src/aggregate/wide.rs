@@ -143,7 +143,8 @@ impl WideSum {
     }
 
     /// So many 10^-18ths.
-    pub(super) const fn from_units(units: i128) -> Self {
+    #[must_use]
+    pub const fn from_units(units: i128) -> Self {
         #[expect(clippy::as_conversions, clippy::cast_sign_loss, reason = "two's complement")]
         Self { high: if units < 0 { -1 } else { 0 }, low: units as u128 }
     }
@@ -164,7 +165,13 @@ impl WideSum {
         Self { high: i128::from_le_bytes(half(high)), low: u128::from_le_bytes(half(low)) }
     }
 
-    /// The 10^-18ths, when they fit.
+    /// The 10^-18ths, when they fit: those of 1.5 are 15 × 10^17.
+    #[must_use]
+    pub const fn to_units(self) -> Option<i128> {
+        self.small()
+    }
+
+    /// The same.
     #[expect(clippy::as_conversions, clippy::cast_possible_wrap, reason = "two's complement")]
     const fn small(self) -> Option<i128> {
         let small = self.low as i128;

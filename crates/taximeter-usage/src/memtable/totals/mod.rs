@@ -1,7 +1,9 @@
 //! Recent totals: what the events since the last flush add to each hour of each series.
 
+mod kept;
 mod rows;
 mod slots;
+mod sorted;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -14,6 +16,7 @@ use crate::totals::keys::{ALL, Hour, RowHash, start_of};
 use rows::Rows;
 pub(crate) use slots::Change;
 use slots::{Slot, Slots};
+pub(crate) use sorted::Key;
 
 /// A total's row: a series with all of its dimension values together, or with some values.
 type RowNo = u32;
@@ -93,9 +96,12 @@ impl Totals {
         // Only when all rows are made: a row that is made may make the total of its series whole.
         let mut cells = Vec::with_capacity(additions.len());
         for (of, row) in additions.iter().zip(rows) {
-            let cell = self.cell(row, of.hour, of.aggregation);
-            let all = self.rows.counts_in(row);
-            cells.push((cell, all.map(|all| self.cell(all, of.hour, of.aggregation))));
+            let cell = self.cell(row, of.hour, of.aggregation)?;
+            let of_all = match self.rows.counts_in(row) {
+                Some(all) => Some(self.cell(all, of.hour, of.aggregation)?),
+                None => None,
+            };
+            cells.push((cell, of_all));
         }
         for (of, (cell, of_all)) in additions.iter().zip(cells) {
             self.count(of, cell, of_all)?;
@@ -124,12 +130,13 @@ impl Totals {
         for row in self.rows.make_whole(all) {
             let mut next = self.rows.newest_cell(row);
             while let Some(slot) = self.slots.get(next) {
-                let (hour, cell) = (slot.hour, slot.cell);
+                let (hour, said) = (slot.hour, self.slots.said(slot));
                 next = slot.before;
-                match self.slots.find(all, hour).and_then(|at| self.slots.get_mut(at)) {
-                    Some(of_all) => of_all.cell.merge(&cell)?,
+                let Some(Change { cell, .. }) = said else { continue };
+                match self.slots.find(all, hour) {
+                    Some(at) => self.slots.change(at, |of_all| of_all.cell.merge(&cell))?,
                     None => {
-                        self.make_cell(all, hour, cell);
+                        self.make_cell(all, hour, cell)?;
                     }
                 }
             }
@@ -144,11 +151,8 @@ impl Totals {
         of_all: Option<CellNo>,
     ) -> Result<(), CellError> {
         let Addition { hour, event, .. } = addition;
-        if let Some(slot) = self.slots.get_mut(cell) {
-            slot.cell.add(event)?;
-        }
-        if let Some(slot) = of_all.and_then(|at| self.slots.get_mut(at)) {
-            slot.cell.add(event)?;
+        for at in std::iter::once(cell).chain(of_all) {
+            self.slots.change(at, |total| Ok(total.cell.add(event)?))?;
         }
         let second = event.timestamp.0.saturating_sub(start_of(*hour).0);
         let second = u16::try_from(second).unwrap_or_default();
@@ -163,35 +167,46 @@ impl Totals {
         dimensions: &[u8],
         addition: &Addition<'_>,
     ) -> Result<(), CellError> {
-        let cell = self.cell_of(dimensions, addition);
-        if let Some(slot) = self.slots.get_mut(cell) {
-            slot.cell.add(&addition.event)?;
-        }
-        Ok(())
+        let at = self.cell_of(dimensions, addition)?;
+        self.slots.change(at, |total| Ok(total.cell.add(&addition.event)?))
     }
 
     /// Takes an event out of the total of the row; `true` when the total must be counted anew.
-    pub(crate) fn remove(&mut self, dimensions: &[u8], removal: &Addition<'_>) -> bool {
-        let cell = self.cell_of(dimensions, removal);
-        let slot = self.slots.get_mut(cell);
-        slot.is_some_and(|slot| slot.cell.remove(&removal.event) == Removal::Recount)
+    pub(crate) fn remove(
+        &mut self,
+        dimensions: &[u8],
+        removal: &Addition<'_>,
+    ) -> Result<bool, CellError> {
+        let at = self.cell_of(dimensions, removal)?;
+        self.slots.change(at, |total| Ok(total.cell.remove(&removal.event) == Removal::Recount))
     }
 
     /// Puts a total that was counted anew in place of all that was there.
-    pub(crate) fn replace(&mut self, dimensions: &[u8], of: &Addition<'_>, cell: Cell) {
-        let at = self.cell_of(dimensions, of);
-        if let Some(slot) = self.slots.get_mut(at) {
-            slot.replaces = true;
-            slot.cell = cell;
-        }
+    pub(crate) fn replace(
+        &mut self,
+        dimensions: &[u8],
+        of: &Addition<'_>,
+        cell: Cell,
+    ) -> Result<(), CellError> {
+        let at = self.cell_of(dimensions, of)?;
+        self.slots.change(at, |total| {
+            *total = Change { replaces: true, cell };
+            Ok(())
+        })
     }
 
     /// Notes that an event stands otherwise from `seq` on.
-    pub(crate) fn mark(&mut self, removal: &Addition<'_>, seq: u64, standing: Standing) {
+    pub(crate) fn mark(
+        &mut self,
+        removal: &Addition<'_>,
+        seq: u64,
+        standing: Standing,
+    ) -> Result<(), CellError> {
         let event = removal.event.seq;
-        let cell = self.cell_of(removal.dimensions, removal);
+        let cell = self.cell_of(removal.dimensions, removal)?;
         self.slots.post(cell, &Posting::Mark { seq, event, standing });
         self.marks.entry(event).or_default().push((seq, standing));
+        Ok(())
     }
 
     /// How the standing of an event changed.
@@ -221,8 +236,8 @@ impl Totals {
         };
         for row in std::iter::once(&row).chain(added_up) {
             for slot in self.slots_in(*row, hours) {
-                if !slot.is_only_postings() {
-                    each(slot.hour, slot.change());
+                if let Some(change) = self.slots.said(slot) {
+                    each(slot.hour, change);
                 }
             }
         }
@@ -269,24 +284,6 @@ impl Totals {
         rows.iter().map(|row| self.rows.values_at(*row))
     }
 
-    /// Every slot in the order of series, dimension values, hour.
-    pub(crate) fn sorted(&self) -> Sorted<'_> {
-        let rows = self.rows.sorted();
-        let mut ranks: Vec<u32> = vec![0; self.rows.len()];
-        for (rank, row) in (0..).zip(&rows) {
-            if let Some(of_row) = ranks.get_mut(wide(*row)) {
-                *of_row = rank;
-            }
-        }
-        let rank_of = |row: RowNo| ranks.get(wide(row)).copied().unwrap_or_default();
-        let slots = (0..).zip(self.slots.all());
-        let mut slots: Vec<Ranked> = slots
-            .map(|(at, slot)| Ranked { rank: rank_of(slot.row), slot: at, hour: slot.hour })
-            .collect();
-        slots.sort_unstable_by_key(|slot| (slot.rank, slot.hour));
-        Sorted { totals: self, rows, slots }
-    }
-
     /// The slots of a row in `hours`, in order.
     fn slots_in(&self, row: RowNo, hours: &RangeInclusive<Hour>) -> Vec<&Slot> {
         let width = hours.end().saturating_sub(*hours.start());
@@ -306,144 +303,32 @@ impl Totals {
     }
 
     /// The cell of what is added, in the row with `dimensions`.
-    fn cell_of(&mut self, dimensions: &[u8], of: &Addition<'_>) -> CellNo {
+    fn cell_of(&mut self, dimensions: &[u8], of: &Addition<'_>) -> Result<CellNo, CellError> {
         let row = self.rows.find_or_make(of.hash, of.series, values_in(dimensions));
         self.cell(row, of.hour, of.aggregation)
     }
 
-    fn cell(&mut self, row: RowNo, hour: Hour, aggregation: Aggregation) -> CellNo {
+    fn cell(
+        &mut self,
+        row: RowNo,
+        hour: Hour,
+        aggregation: Aggregation,
+    ) -> Result<CellNo, CellError> {
         if let Some((_, cell)) = self.rows.latest(row).filter(|(latest, _)| *latest == hour) {
-            return cell;
+            return Ok(cell);
         }
-        let found = self.slots.find(row, hour);
-        let cell = found.unwrap_or_else(|| self.make_cell(row, hour, Cell::empty(aggregation)));
+        let cell = match self.slots.find(row, hour) {
+            Some(found) => found,
+            None => self.make_cell(row, hour, Cell::empty(aggregation))?,
+        };
         self.rows.set_latest(row, hour, cell);
-        cell
+        Ok(cell)
     }
 
-    fn make_cell(&mut self, row: RowNo, hour: Hour, cell: Cell) -> CellNo {
-        let at = self.slots.make(row, hour, self.rows.newest_cell(row), cell);
+    fn make_cell(&mut self, row: RowNo, hour: Hour, cell: Cell) -> Result<CellNo, CellError> {
+        let at = self.slots.make(row, hour, self.rows.newest_cell(row), cell)?;
         self.rows.set_newest_cell(row, at);
-        at
-    }
-}
-
-/// The slots of a memtable in the order in which a flush writes them.
-#[derive(Debug)]
-pub(crate) struct Sorted<'a> {
-    totals: &'a Totals,
-    /// In the order of series and values.
-    rows: Vec<RowNo>,
-    slots: Vec<Ranked>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Ranked {
-    /// The place of its row.
-    rank: u32,
-    slot: CellNo,
-    hour: Hour,
-}
-
-/// Whose total something is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Key<'a> {
-    pub(crate) series: &'a [u8],
-    /// Its dimension values; empty for all together.
-    pub(crate) values: &'a [u8],
-}
-
-impl<'a> Sorted<'a> {
-    /// Gives the totals to `each` in the order of their keys, without what holds only postings.
-    /// `failed` says that totals do not go together.
-    pub(crate) fn changes<E>(
-        &self,
-        failed: impl Fn(CellError) -> E,
-        mut each: impl FnMut(Key<'_>, Hour, Change) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut hours = Vec::new();
-        for of_series in self.slots.chunk_by(|one, next| self.all_of(one) == self.all_of(next)) {
-            let all = of_series.first().and_then(|of| self.all_of(of)).unwrap_or(NONE);
-            let added_up = !self.totals.rows.is_whole(all);
-            if added_up {
-                hours.clear();
-                hours.extend(of_series.iter().map(|of| (of.hour, of.slot)));
-                self.add_up(all, &mut hours, &failed, &mut each)?;
-            }
-            for of in of_series {
-                let Some(slot) = self.totals.slots.get(of.slot) else { continue };
-                if slot.is_only_postings() || (added_up && slot.row == all) {
-                    continue;
-                }
-                if let Some(key) = self.key(of.rank) {
-                    each(key, slot.hour, slot.change())?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives the totals of a series of which these are all slots to `each`.
-    fn add_up<E>(
-        &self,
-        all: RowNo,
-        slots: &mut [(Hour, CellNo)],
-        failed: &impl Fn(CellError) -> E,
-        each: &mut impl FnMut(Key<'_>, Hour, Change) -> Result<(), E>,
-    ) -> Result<(), E> {
-        slots.sort_unstable();
-        let key = Key { series: self.totals.rows.series_at(all), values: &[] };
-        for of_hour in slots.chunk_by(|(one, _), (next, _)| one == next) {
-            let cells = of_hour.iter().filter_map(|(_, at)| self.totals.slots.get(*at));
-            let mut sum: Option<(Hour, Cell)> = None;
-            for slot in cells.filter(|slot| !slot.is_only_postings()) {
-                match &mut sum {
-                    Some((_, sum)) => sum.merge(&slot.cell).map_err(failed)?,
-                    None => sum = Some((slot.hour, slot.cell)),
-                }
-            }
-            if let Some((hour, cell)) = sum {
-                each(key, hour, Change { replaces: false, cell })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The row of all of a slot's series.
-    fn all_of(&self, of: &Ranked) -> Option<RowNo> {
-        self.rows.get(wide(of.rank)).map(|row| self.totals.rows.all_of(*row))
-    }
-
-    /// Each series with each of its dimension values, in order.
-    pub(crate) fn with_values(&self) -> impl Iterator<Item = Key<'a>> {
-        let used = self.slots.chunk_by(|one, next| one.rank == next.rank).filter_map(<[_]>::first);
-        used.filter_map(|slot| self.key(slot.rank)).filter(|key| !key.values.is_empty())
-    }
-
-    /// Gives the rows of postings to `each`, in the order of series, hour, values.
-    pub(crate) fn postings<E>(
-        mut self,
-        mut each: impl FnMut(Key<'_>, Hour, &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let Self { totals, rows, slots } = &mut self;
-        let all_of = |of: &Ranked| rows.get(wide(of.rank)).map(|row| totals.rows.all_of(*row));
-        for of_series in slots.chunk_by_mut(|one, next| all_of(one) == all_of(next)) {
-            of_series.sort_unstable_by_key(|slot| (slot.hour, slot.rank));
-        }
-        let mut slots = self.slots.iter();
-        let rows = self.totals.slots.posting_rows(self.slots.iter().map(|slot| slot.slot));
-        for (at, row) in rows.iter() {
-            let Some(slot) = slots.find(|slot| slot.slot == at) else { break };
-            let Some(key) = self.key(slot.rank) else { break };
-            each(key, slot.hour, row)?;
-        }
-        Ok(())
-    }
-
-    fn key(&self, rank: u32) -> Option<Key<'a>> {
-        let row = *self.rows.get(wide(rank))?;
-        let rows = &self.totals.rows;
-        Some(Key { series: rows.series_at(row), values: rows.values_at(row) })
+        Ok(at)
     }
 }
 

@@ -1,8 +1,9 @@
 //! The cells of the totals in memory, and the postings of each.
 
 use hashbrown::HashTable;
-use taximeter_kernel::aggregate::Cell;
+use taximeter_kernel::aggregate::{Cell, CellError};
 
+use super::kept::{Kept, Large};
 use super::rows::TABLE_BYTES;
 use super::{CellNo, NONE, RowNo, wide};
 use crate::memtable::postings::{self, Posting};
@@ -12,8 +13,6 @@ use crate::totals::keys::Hour;
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) row: RowNo,
-    /// Whether the cell stands in place of what was there before, instead of adding to it.
-    pub(super) replaces: bool,
     pub(super) hour: Hour,
     /// The slot of the same row that was made before.
     pub(super) before: CellNo,
@@ -23,12 +22,13 @@ pub(super) struct Slot {
     posting_bytes: u32,
     /// The place in the order of the latest posting.
     last_seq: u64,
-    pub(super) cell: Cell,
+    cell: Kept,
 }
 
 /// A cell as a flush and a read see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
+    /// Whether the cell stands in place of what was there before, instead of adding to it.
     pub(crate) replaces: bool,
     pub(crate) cell: Cell,
 }
@@ -37,6 +37,7 @@ pub(crate) struct Change {
 pub(super) struct Slots {
     table: HashTable<CellNo>,
     slots: Vec<Slot>,
+    large: Large,
     /// Postings in the order of arrival: the place of the one before of the same slot (4), the slot
     /// (4), how many bytes follow (1), the posting as it is behind the one before.
     postings: Vec<u8>,
@@ -55,6 +56,7 @@ impl Slots {
         Self {
             table: HashTable::with_capacity(cells),
             slots: Vec::with_capacity(cells),
+            large: Large::default(),
             postings: Vec::with_capacity(
                 events.saturating_mul(POSTING_HEAD_BYTES.saturating_mul(2)),
             ),
@@ -62,9 +64,10 @@ impl Slots {
     }
 
     pub(super) fn clear(&mut self) {
-        let Self { table, slots, postings } = self;
+        let Self { table, slots, large, postings } = self;
         table.clear();
         slots.clear();
+        large.clear();
         postings.clear();
     }
 
@@ -74,7 +77,8 @@ impl Slots {
             return usize::MAX;
         }
         let slot_bytes = size_of::<Slot>().saturating_add(TABLE_BYTES);
-        self.slots.len().saturating_mul(slot_bytes).saturating_add(self.postings.len())
+        let slots = self.slots.len().saturating_mul(slot_bytes);
+        slots.saturating_add(self.large.bytes()).saturating_add(self.postings.len())
     }
 
     pub(super) fn all(&self) -> &[Slot] {
@@ -85,8 +89,21 @@ impl Slots {
         self.slots.get(wide(at))
     }
 
-    pub(super) fn get_mut(&mut self, at: CellNo) -> Option<&mut Slot> {
-        self.slots.get_mut(wide(at))
+    /// Changes the total of a slot.
+    pub(super) fn change<T>(
+        &mut self,
+        at: CellNo,
+        change: impl FnOnce(&mut Change) -> Result<T, CellError>,
+    ) -> Result<T, CellError> {
+        let slot = self.slots.get_mut(wide(at)).ok_or(CellError::Kind)?;
+        let mut kept = self.large.get(slot.cell).ok_or(CellError::Kind)?;
+        let changed = change(&mut kept)?;
+        if self.large.put(&mut slot.cell, kept) { Ok(changed) } else { Err(CellError::Kind) }
+    }
+
+    /// What a slot says about its total; nothing when a mark alone touched it.
+    pub(super) fn said(&self, slot: &Slot) -> Option<Change> {
+        self.large.get(slot.cell).filter(|change| change.replaces || !change.is_nothing())
     }
 
     pub(super) fn find(&self, row: RowNo, hour: Hour) -> Option<CellNo> {
@@ -96,11 +113,17 @@ impl Slots {
     }
 
     /// Makes the slot of an hour, which is not there; `before` is the one made last of the same row.
-    pub(super) fn make(&mut self, row: RowNo, hour: Hour, before: CellNo, cell: Cell) -> CellNo {
+    pub(super) fn make(
+        &mut self,
+        row: RowNo,
+        hour: Hour,
+        before: CellNo,
+        cell: Cell,
+    ) -> Result<CellNo, CellError> {
+        let cell = self.large.keep(Change { replaces: false, cell }).ok_or(CellError::Kind)?;
         let no = u32::try_from(self.slots.len()).unwrap_or(NONE);
         self.slots.push(Slot {
             row,
-            replaces: false,
             hour,
             before,
             last_posting: NONE,
@@ -112,7 +135,7 @@ impl Slots {
         self.table.insert_unique(hash(row, hour), no, |no| {
             slots.get(wide(*no)).map_or(0, |slot| hash(slot.row, slot.hour))
         });
-        no
+        Ok(no)
     }
 
     /// Adds the latest posting of a slot.
@@ -233,17 +256,6 @@ impl PostingRows {
             .iter()
             .zip(ends)
             .map(|((slot, start), end)| (*slot, self.bytes.get(*start..end).unwrap_or_default()))
-    }
-}
-
-impl Slot {
-    pub(super) fn change(&self) -> Change {
-        Change { replaces: self.replaces, cell: self.cell }
-    }
-
-    /// Whether it says nothing about the total: a mark alone touched it.
-    pub(super) fn is_only_postings(&self) -> bool {
-        !self.replaces && is_nothing(&self.cell)
     }
 }
 
