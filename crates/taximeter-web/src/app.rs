@@ -16,13 +16,20 @@ pub struct App {
     pub(crate) services: Services,
     pub(crate) authenticator: Authenticator,
     pub(crate) clock: Clock,
+    pub(crate) over_tls: bool,
 }
 
 impl App {
     /// Puts the parts together.
     #[must_use]
     pub fn new(services: Services, authenticator: Authenticator, clock: Clock) -> Self {
-        Self { services, authenticator, clock }
+        Self { services, authenticator, clock, over_tls: false }
+    }
+
+    /// The same, behind TLS: addresses of it that are told begin with `wss`.
+    #[must_use]
+    pub fn over_tls(self) -> Self {
+        Self { over_tls: true, ..self }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

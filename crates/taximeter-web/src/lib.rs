@@ -18,6 +18,7 @@ mod health;
 mod ingest;
 mod json;
 mod lane;
+mod listen;
 mod pages;
 mod request;
 mod router;

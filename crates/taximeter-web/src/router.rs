@@ -19,7 +19,7 @@ use tower_http::cors::{Any, CorsLayer};
 use crate::app::App;
 use crate::dispatch::{IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, ORIGINAL_REQUEST, STRIPE_VERSION};
 use crate::endpoint::{Flavor, endpoints};
-use crate::{error, health, ingest, pages, stream};
+use crate::{error, health, ingest, listen, pages, stream};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -34,7 +34,8 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/", get(pages::root))
-        .route("/dashboard", get(pages::dashboard));
+        .route("/dashboard", get(pages::dashboard))
+        .route(listen::PATH, get(listen::connect));
     for (path, methods) in paths {
         router = router.route(path, methods);
     }

@@ -78,6 +78,7 @@ pub(crate) async fn run(at: &Store, settings: Serve) -> Result<ExitCode, Failure
     let retention = settings.usage.retention_s;
     let retention = retention.map(|s| Retention::start(usage.clone(), s, process::now));
     let app = App::new(services, Authenticator::new(db.clone()), Arc::new(process::now));
+    let app = if tls.is_some() { app.over_tls() } else { app };
     let server = Server::start(listener, of_stream, tls, app)?;
     greet(at, &address, &keys, started);
     let served = server.until_stopped(signals).await;

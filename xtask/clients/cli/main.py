@@ -3,7 +3,12 @@
 import json
 import os
 import shlex
+import signal
+import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shared import walk
@@ -11,7 +16,9 @@ from shared.guide import Guide, bash, replaced
 from shared.server import SECRET_KEY, Server
 from shared.suite import Suite, World, run
 
-from . import beyond
+from . import beyond, listen
+
+READY_WITHIN_S = 30
 
 # The request that each step of the guide makes; the CLI shows only the body of the answer.
 REQUESTS = {
@@ -57,12 +64,59 @@ class Cli:
         self._bodies.keep(method, path, status, body)
         return body
 
+    def listen_secret(self) -> str:
+        """What `stripe listen --print-secret` prints."""
+        answer = subprocess.run([*self._listen(), "--print-secret"], **self._options(), text=True, timeout=60)
+        return answer.stdout.strip()
+
+    @contextmanager
+    def listening(self, forward_to: str, events: str) -> Iterator[str]:
+        """Runs `stripe listen` until the block ends; gives what it printed until it was ready."""
+        command = [*self._listen(), "--forward-to", forward_to, "--events", events]
+        options = {**self._options(), "stderr": subprocess.STDOUT, "start_new_session": True}
+        process = subprocess.Popen(command, **options, text=True)
+
+        # The program that is started starts another.
+        def end() -> None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+        # Ends the reading below, too, when nothing comes.
+        late = threading.Timer(READY_WITHIN_S, end)
+        late.start()
+        printed = ""
+        try:
+            for line in process.stdout:
+                printed += line
+                if "Ready!" in line:
+                    break
+            late.cancel()
+            # Whoever does not read keeps the program from writing.
+            threading.Thread(target=process.stdout.read, daemon=True).start()
+            yield printed
+        finally:
+            late.cancel()
+            end()
+            process.wait()
+
+    def _listen(self) -> list[str]:
+        flags = ["--api-base", self._server.url, "--api-key", SECRET_KEY, "--color", "off", "--skip-update"]
+        return [str(self._program), "listen", *flags]
+
+    def _options(self) -> dict:
+        home = {"HOME": str(self._home), "STRIPE_CLI_TELEMETRY_OPTOUT": "1"}
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return {"env": {**os.environ, **home}, "cwd": self._home, **pipes}
+
 
 def play(suite: Suite, server: Server, home: Path) -> None:
     cli = Cli(server, suite, home)
-    world = World(guide=cli, walk=cli.walk, run=cli.run)
+    world = World(
+        guide=cli, walk=cli.walk, run=cli.run, listen_secret=cli.listen_secret, listening=cli.listening
+    )
     suite.walk(walk, world)
     suite.walk(beyond, world)
+    suite.walk(listen, world)
 
 
 if __name__ == "__main__":

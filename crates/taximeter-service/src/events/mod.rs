@@ -8,7 +8,7 @@ mod wire;
 use serde_json::Value;
 pub use sweep::sweep;
 use taximeter_db::{Arg, Cells, DbError, Row, Tx};
-use taximeter_kernel::id::{Event as EventKind, Id, Kind as _};
+use taximeter_kernel::id::{Event as EventKind, Id, Kind as _, Scope};
 use taximeter_kernel::time::{DAY_S, Timestamp};
 pub use thin::{ListThin, list_thin, retrieve_thin, thin_id};
 
@@ -94,6 +94,28 @@ impl Event {
 /// A 500 when the database cannot be read.
 pub(crate) async fn of_delivery(tx: &mut Tx, seq: i64) -> Result<Option<Event>> {
     sql::of_delivery(tx, seq).await
+}
+
+/// The number of the newest event.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub(crate) async fn latest(ctx: &mut Ctx) -> Result<i64> {
+    sql::latest(&mut ctx.tx).await
+}
+
+/// The events of an account's mode after a number, without those that only v2 tells of: at most
+/// `limit` after `latest`, and those between the two that were committed late.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub(crate) async fn after(
+    tx: &mut Tx,
+    scope: &Scope,
+    (after, latest): (i64, i64),
+    limit: i64,
+) -> Result<Vec<Event>> {
+    sql::after(tx, scope, (after, latest), limit).await
 }
 
 /// Reads an event whose id is in the path.

@@ -1,6 +1,7 @@
 //! The statements of events.
 
 use taximeter_db::{Arg, Tx, args};
+use taximeter_kernel::id::Scope;
 
 use super::Event;
 use crate::ctx::Ctx;
@@ -61,6 +62,11 @@ pub(super) const LIST_THIN: &str = select!(
 
 const FIND: &str = select!(" WHERE account = $1 AND livemode = $2 AND id = $3 AND written >= $4");
 
+const AFTER: &str = select!(
+    " WHERE account = $1 AND livemode = $2 AND seq > $3 AND seq <= $4",
+    " AND type NOT LIKE 'v1.%' ESCAPE '\\' ORDER BY seq LIMIT $5",
+);
+
 const OF_DELIVERY: &str = select!(" WHERE seq = $1");
 
 /// A pattern for what begins with `prefix`.
@@ -84,4 +90,25 @@ pub(super) async fn find(ctx: &mut Ctx, id: &str, oldest: i64) -> Result<Option<
 /// The event of a delivery.
 pub(super) async fn of_delivery(tx: &mut Tx, seq: i64) -> Result<Option<Event>> {
     Ok(tx.optional(OF_DELIVERY, args![seq]).await?)
+}
+
+/// The number of the newest event, of any account.
+pub(super) async fn latest(tx: &mut Tx) -> Result<i64> {
+    let newest: Option<i64> =
+        tx.optional("SELECT seq FROM events ORDER BY seq DESC LIMIT 1", args![]).await?;
+    Ok(newest.unwrap_or(0))
+}
+
+/// What was committed late, and then what is new.
+pub(super) async fn after(
+    tx: &mut Tx,
+    scope: &Scope,
+    (after, latest): (i64, i64),
+    limit: i64,
+) -> Result<Vec<Event>> {
+    let of = |after: i64, to: i64, limit: i64| args![&scope.account, scope.mode, after, to, limit];
+    let mut events: Vec<Event> =
+        tx.rows(AFTER, of(after, latest, latest.saturating_sub(after))).await?;
+    events.extend(tx.rows::<Event>(AFTER, of(latest, i64::MAX, limit)).await?);
+    Ok(events)
 }

@@ -25,6 +25,16 @@ crate::params! {
     pub struct Create {}
 }
 
+/// 32 bytes for some purpose, the same each time, that only this installation can work out: of the
+/// secret of the caller's account and mode.
+///
+/// # Errors
+/// A 500 when the database cannot be used.
+pub(crate) async fn derived(ctx: &mut Ctx, purpose: &str) -> Result<[u8; 32]> {
+    let secret = sql::secret_or_create(ctx).await?;
+    Ok(token::derived(&secret, purpose))
+}
+
 /// Makes a session.
 ///
 /// # Errors

@@ -89,6 +89,11 @@ impl Unverified {
     }
 }
 
+/// Bytes of the secret for another purpose. No token says the same: it begins with an account.
+pub(super) fn derived(secret: &[u8], purpose: &str) -> [u8; 32] {
+    mac(secret, &format!("derived:{purpose}")).finalize().into_bytes().into()
+}
+
 #[expect(clippy::expect_used, reason = "a key of any length is taken")]
 fn mac(secret: &[u8], text: &str) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key of any length");

@@ -2,7 +2,7 @@
 
 use tokio::sync::Notify;
 
-use super::{Reach, TRIES_MAX};
+use super::{Listeners, Reach, TRIES_MAX};
 
 /// How webhooks are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,8 @@ impl Default for Settings {
 pub struct Shared {
     /// How webhooks are sent.
     pub settings: Settings,
+    /// Who listens on a command line.
+    pub listeners: Listeners,
     written: Notify,
 }
 
@@ -35,7 +37,7 @@ impl Shared {
     /// With settings of the operator's.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, written: Notify::new() }
+        Self { settings, ..Self::default() }
     }
 
     /// Says that deliveries were written and committed.

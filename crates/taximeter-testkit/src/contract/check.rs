@@ -162,6 +162,20 @@ const OUR_OBJECTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "stripecli.session",
+        &[
+            "default_version",
+            "display_connect_filter_warning",
+            "latest_version",
+            "object",
+            "reconnect_delay",
+            "secret",
+            "websocket_authorized_feature",
+            "websocket_id",
+            "websocket_url",
+        ],
+    ),
+    (
         "webhook_delivery",
         &[
             "attempts",

@@ -40,7 +40,10 @@ async fn server(answer: &'static [u8]) -> u16 {
 async fn answer_with(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), answer: &[u8]) {
     let mut request = Vec::new();
     while !request.ends_with(b"{}") {
-        assert!(stream.read_buf(&mut request).await.unwrap() > 0);
+        if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+            // Whoever was connected had nothing to say.
+            return;
+        }
     }
     // Whoever called may have gone already.
     let _written = stream.write_all(answer).await;

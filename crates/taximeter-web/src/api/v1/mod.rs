@@ -23,6 +23,7 @@ mod products;
 mod promotion_codes;
 mod refunds;
 mod setup_intents;
+mod stripecli;
 mod subscription_items;
 mod subscriptions;
 mod tax_rates;
@@ -58,6 +59,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         refunds::endpoints(),
         setup_intents::endpoints(),
         subscription_items::endpoints(),
+        stripecli::endpoints(),
         subscriptions::endpoints(),
         tax_rates::endpoints(),
         test_clocks::endpoints(),
