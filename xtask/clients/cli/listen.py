@@ -46,5 +46,8 @@ def what_happens_is_forwarded_and_verified(w) -> None:
         again = w.run("POST /v1/customers", "stripe customers create --name 'Again'")
         body, _ = calls.get(timeout=ARRIVES_WITHIN_S)
         equal(json.loads(body)["data"]["object"]["id"], again["id"], "the next event")
+        resent = w.run("POST /v1/events/:id/retry", f"stripe events resend {event['id']}")
+        body, _ = calls.get(timeout=ARRIVES_WITHIN_S)
+        equal((resent["id"], json.loads(body)["id"]), (event["id"], event["id"]), "the event that is sent again")
     true(calls.empty(), "an event was forwarded twice")
     server.shutdown()

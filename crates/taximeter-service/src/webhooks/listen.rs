@@ -28,6 +28,8 @@ const SESSIONS_MAX: usize = 1_000;
 const RECONNECT_DELAY_S: i64 = 5;
 /// How many events are shown at once.
 const EVENTS_PER_LOOK: i64 = 100;
+/// How many events wait to be shown again.
+const AGAIN_MAX: usize = 100;
 /// How far it is looked back for events that were written earlier and committed later.
 const LOOK_BACK: i64 = 64;
 
@@ -60,6 +62,8 @@ pub struct Listener {
     began_after: i64,
     /// The latest events that have been shown.
     shown: BTreeSet<i64>,
+    /// Events that are to be shown again.
+    again: BTreeSet<i64>,
 }
 
 /// Everybody who listens to this process, by the name of their session.
@@ -90,10 +94,27 @@ impl Listeners {
         self.lock().get(name).filter(|listener| now < listener.until).cloned()
     }
 
+    /// Has an event shown again to all who listen to an account's mode. Returns whether anybody does.
+    pub(super) fn again(&self, scope: &Scope, event: i64, now: Timestamp) -> bool {
+        let mut all = self.lock();
+        let mut heard = false;
+        for listener in all.values_mut().filter(|it| it.scope == *scope && now < it.until) {
+            if listener.again.len() < AGAIN_MAX {
+                listener.again.insert(event);
+            }
+            heard = true;
+        }
+        heard
+    }
+
     fn keep(&self, name: &str, shown: &BTreeSet<i64>) {
         if let Some(listener) = self.lock().get_mut(name) {
             listener.shown.clone_from(shown);
         }
+    }
+
+    fn take_again(&self, name: &str) -> BTreeSet<i64> {
+        self.lock().get_mut(name).map_or_else(BTreeSet::new, |it| std::mem::take(&mut it.again))
     }
 }
 
@@ -115,6 +136,7 @@ pub async fn listen(ctx: &mut Ctx, input: Listen) -> Result<Value> {
         until: Timestamp(ctx.wall().0.saturating_add(SESSION_S)),
         began_after: events::latest(ctx).await?,
         shown: BTreeSet::new(),
+        again: BTreeSet::new(),
     };
     ctx.webhooks().listeners.add(name.clone(), listener, ctx.wall());
     Ok(json!({
@@ -143,11 +165,14 @@ pub async fn unheard(
     let latest = listener.shown.last().copied().unwrap_or(listener.began_after);
     let after = latest.saturating_sub(LOOK_BACK).max(listener.began_after);
     let mut tx = services.db.begin_read().await?;
+    let mut events =
+        events::after(&mut tx, &listener.scope, (after, latest), EVENTS_PER_LOOK).await?;
+    events.retain(|event| listener.shown.insert(event.seq()));
+    for seq in services.webhooks.listeners.take_again(name) {
+        events.extend(events::of_delivery(&mut tx, seq).await?);
+    }
     let mut messages = Vec::new();
-    for event in events::after(&mut tx, &listener.scope, (after, latest), EVENTS_PER_LOOK).await? {
-        if !listener.shown.insert(event.seq()) {
-            continue;
-        }
+    for event in events {
         let payload = serde_json::to_string_pretty(&event.wire()).map_err(Error::internal)?;
         let signature = signature::header([&listener.secret], now, &payload);
         // Those who asked for the latest version take the second, the others the first.

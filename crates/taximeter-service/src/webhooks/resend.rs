@@ -13,7 +13,9 @@ crate::params! {
     /// Where an event is sent again.
     pub struct Resend {
         /// The endpoint.
-        pub webhook_endpoint: Text<255>,
+        pub webhook_endpoint: Option<Text<255>>,
+        /// Whether to show it to those who listen on a command line, when no endpoint is named.
+        pub for_stripecli: Option<bool>,
     }
 }
 
@@ -21,12 +23,28 @@ crate::params! {
 /// new.
 ///
 /// # Errors
-/// A 404 when there is no such event, a 400 when there is no such endpoint or it is disabled.
+/// A 404 when there is no such event, a 400 when there is no such endpoint, it is disabled, or nobody
+/// listens.
 pub async fn resend(ctx: &mut Ctx, id: &str, input: Resend) -> Result<Event> {
     const PARAM: &str = "webhook_endpoint";
     let event = events::retrieve(ctx, id).await?;
-    let Some(endpoint) = sql::find_locked(ctx, &input.webhook_endpoint).await? else {
-        return Err(ctx.no_such(EndpointKind::NOUN, &input.webhook_endpoint, PARAM).await?);
+    let Some(name) = input.webhook_endpoint else {
+        if input.for_stripecli != Some(true) {
+            return Err(Error::missing(PARAM));
+        }
+        if !ctx.webhooks().listeners.again(ctx.scope(), event.seq(), ctx.wall()) {
+            let message = "Nobody is listening: run `stripe listen`, or name a webhook_endpoint.";
+            return Err(Error::invalid(message).param("for_stripecli"));
+        }
+        return Ok(event);
+    };
+    if input.for_stripecli == Some(true) {
+        let message =
+            "You may only specify one of these parameters: webhook_endpoint, for_stripecli.";
+        return Err(Error::invalid(message).code("parameters_exclusive").param(PARAM));
+    }
+    let Some(endpoint) = sql::find_locked(ctx, &name).await? else {
+        return Err(ctx.no_such(EndpointKind::NOUN, &name, PARAM).await?);
     };
     if endpoint.disabled {
         let message = format!("The webhook endpoint '{}' is disabled.", endpoint.id);

@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod endpoints;
+mod listen;
 mod log;
 mod queue;
 
