@@ -19,8 +19,7 @@ async fn check_ledger(app: &TestApp, customer: &str) -> i64 {
     assert_eq!(balance, sum);
     assert_eq!(balance, rows.first().map_or(json!(0), |row| row["ending_balance"].clone()));
     // Each ends where the one after it begins.
-    for pair in rows.windows(2) {
-        let [later, earlier] = pair else { unreachable!() };
+    for (later, earlier) in rows.iter().zip(rows.iter().skip(1)) {
         let begins = later["ending_balance"].as_i64().unwrap() - later["amount"].as_i64().unwrap();
         assert_eq!(earlier["ending_balance"], begins);
     }
@@ -93,9 +92,8 @@ async fn a_balance_is_the_sum_of_its_rows_whatever_changes_it() {
 
 /// An invoice of a customer that is sent, finalized, of so many minor units.
 async fn invoice(app: &TestApp, customer: &str, amount: i64) -> Value {
-    let form = format!(
-        "currency=usd&unit_amount={amount}&product_data[name]=P&recurring[interval]=month"
-    );
+    let form =
+        format!("currency=usd&unit_amount={amount}&product_data[name]=P&recurring[interval]=month");
     let price = app.made("/v1/prices", &form).await;
     let form = format!(
         "customer={customer}&items[0][price]={}&collection_method=send_invoice&days_until_due=7",
