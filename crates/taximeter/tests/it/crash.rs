@@ -20,6 +20,7 @@ mod books;
 mod client;
 mod ledger;
 mod random;
+mod renewals;
 mod teller;
 
 use std::collections::BTreeSet;
