@@ -1,6 +1,7 @@
 //! Invoice items: what goes on a bill besides a subscription's own lines. One is pending until an
 //! invoice sweeps it.
 
+mod added;
 mod amount;
 mod input;
 mod sql;
@@ -8,6 +9,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 
+pub(crate) use added::{Addition, add};
 use amount::{look_up, of_price};
 pub use input::{Create, Delete, List, PeriodInput, PriceDataInput, PricingInput, Update};
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use taximeter_kernel::time::{DAY_S, HOUR_S, Period, Timestamp};
 
 use super::terms::{MissingPaymentMethod, PauseBehavior, Paused, PausedReason};
 use super::{
-    CollectionMethod, Debit, Item, Status, Subscription, TrialAnchor, ending, resume, sql,
+    CollectionMethod, Debit, Item, Status, Subscription, TrialAnchor, ending, pending, resume, sql,
 };
 use crate::billing_settings::{self, BillingSettings};
 use crate::ctx::Ctx;
@@ -44,6 +44,8 @@ enum What {
     EndTrial,
     /// A period ends, and the next one begins.
     Renew,
+    /// What is pending is billed by itself.
+    BillPending,
 }
 
 /// What is due next of a subscription, and when.
@@ -74,6 +76,8 @@ fn next(sub: &Subscription, settings: &BillingSettings) -> Option<(Timestamp, Wh
         all.extend(upcoming(sub, settings, boundary).map(|at| (at, What::TellUpcoming)));
         all.push((boundary, What::Renew));
     }
+    let bills = sub.terms.next_pending_invoice.filter(|_| sub.renews());
+    all.extend(bills.map(|at| (Timestamp(at), What::BillPending)));
     all.into_iter().min()
 }
 
@@ -155,6 +159,7 @@ impl Work<'_> {
             What::End => self.end(ctx, sub).await,
             What::EndTrial => self.end_trial(ctx, sub).await,
             What::Renew => self.renew(ctx, sub).await,
+            What::BillPending => self.bill_pending(ctx, sub).await,
         }
     }
 
@@ -184,6 +189,14 @@ impl Work<'_> {
             }
         }
         self.bill(ctx, &sub, after, BillingReason::SubscriptionCycle, ended, lines).await
+    }
+
+    /// What is pending is billed, between renewals.
+    async fn bill_pending(&mut self, ctx: &mut Ctx, sub: Subscription) -> Result<()> {
+        let mut after = sub.clone();
+        let period = pending::pass(ctx, &mut after, self.at)?;
+        let reason = BillingReason::AutomaticPendingInvoiceItemInvoice;
+        self.bill(ctx, &sub, after, reason, period, Vec::new()).await
     }
 
     /// The end of a trial, of which nothing is billed: the first period begins.

@@ -17,6 +17,7 @@ pub(super) fn set_ended(sub: &mut Subscription, at: Timestamp) {
     sub.canceled_at = sub.canceled_at.or(Some(at));
     sub.ended_at = Some(at);
     sub.terms.pause_collection = None;
+    sub.terms.next_pending_invoice = None;
     if sub.cancellation.reason.is_none() {
         sub.cancellation.reason = Some("cancellation_requested".to_owned());
     }

@@ -2,6 +2,8 @@
 
 use taximeter_kernel::money::Currency;
 
+use super::additions::AddInvoiceItem;
+use super::pending::PendingIntervalInput;
 use super::{
     BillingModeType, CollectionMethod, Feedback, MissingPaymentMethod, PauseBehavior,
     ProrationDiscounts, SaveDefaultPaymentMethod, TrialAnchor,
@@ -192,6 +194,8 @@ crate::params! {
 crate::params! {
     /// What a new subscription is made of.
     pub struct Create {
+        /// What is sold once with it.
+        pub add_invoice_items: Option<Vec<AddInvoiceItem>>,
         /// When it began, if before now.
         pub backdate_start_date: Option<i64>,
         /// What its periods are counted from: at most one interval ahead.
@@ -232,6 +236,8 @@ crate::params! {
         pub payment_behavior: Option<PaymentBehavior>,
         /// How its invoices are paid.
         pub payment_settings: Option<PaymentSettingsInput>,
+        /// How often pending items are billed by themselves.
+        pub pending_invoice_item_interval: Clear<PendingIntervalInput>,
         /// Whether a first period that is not a whole one is charged for in proportion.
         pub proration_behavior: Option<ProrationBehavior>,
         /// When its trial ends.
@@ -315,6 +321,8 @@ crate::params! {
     /// What of a subscription changes.
     #[derive(Default)]
     pub struct Update {
+        /// What is sold once with it.
+        pub add_invoice_items: Option<Vec<AddInvoiceItem>>,
         /// Whether its periods begin anew, now.
         pub billing_cycle_anchor: Option<OrWord<AnchorChange, AnchorChangeInput>>,
         /// When it ends.
@@ -349,12 +357,16 @@ crate::params! {
         pub payment_behavior: Option<PaymentBehavior>,
         /// How its invoices are paid.
         pub payment_settings: Option<PaymentSettingsInput>,
+        /// How often pending items are billed by themselves.
+        pub pending_invoice_item_interval: Clear<PendingIntervalInput>,
         /// How the change is billed.
         pub proration_behavior: Option<ProrationBehavior>,
         /// As of when it is reckoned.
         pub proration_date: Option<i64>,
         /// When its trial ends.
         pub trial_end: Option<OrWord<Now, i64>>,
+        /// Whether it gets the trial of its prices.
+        pub trial_from_plan: Option<bool>,
         /// What becomes of its trial.
         pub trial_settings: Option<TrialSettingsInput>,
     }

@@ -1,5 +1,6 @@
 //! Subscriptions: a customer's standing order for prices.
 
+mod additions;
 mod advance;
 mod cancel;
 mod change;
@@ -10,6 +11,7 @@ mod input;
 pub mod items;
 mod migrate;
 mod pause;
+mod pending;
 mod periods;
 mod propose;
 mod proposed;
@@ -25,6 +27,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 
+pub use additions::AddInvoiceItem;
 pub(crate) use advance::unbilled_from;
 pub use advance::{advance, put_down};
 pub use cancel::{cancel, cancel_all_of_customer};

@@ -63,6 +63,7 @@ pub(crate) async fn propose_preview(
     let items = details.items.unwrap_or_default().into_iter().enumerate();
     let items = items.map(|(place, item)| new_item(place, item)).collect::<Result<_>>()?;
     let mut asked = Create {
+        add_invoice_items: None,
         backdate_start_date: details.start_date,
         billing_cycle_anchor: anchor,
         billing_cycle_anchor_config: None,
@@ -83,6 +84,7 @@ pub(crate) async fn propose_preview(
         off_session: None,
         payment_behavior: None,
         payment_settings: None,
+        pending_invoice_item_interval: Clear::Keep,
         proration_behavior: details.proration_behavior,
         trial_end: details.trial_end,
         trial_from_plan: None,

@@ -32,7 +32,11 @@ pub async fn invoice_paid(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
         return resume::invoice_settled(ctx, before, invoice).await;
     }
     let becomes = match before.status {
-        Status::Incomplete if is_latest && paid => Some(Status::Active),
+        // With something sold once, even a trial can have something to be paid at first.
+        Status::Incomplete if is_latest && paid => {
+            let free = before.trial_end.is_some_and(|end| end > ctx.now);
+            Some(if free { Status::Trialing } else { Status::Active })
+        }
         Status::PastDue | Status::Unpaid => {
             latest_is_settled(ctx, &before).await?.then_some(Status::Active)
         }

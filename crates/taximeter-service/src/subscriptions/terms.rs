@@ -206,6 +206,8 @@ pub struct Terms {
     pub resuming: Option<Resuming>,
     /// How often pending items are billed by themselves.
     pub pending_interval: Option<PendingInterval>,
+    /// From when that is counted.
+    pub pending_from: Option<i64>,
     /// When they are billed next.
     pub next_pending_invoice: Option<i64>,
     /// The schedule that changes it.

@@ -237,7 +237,11 @@ pub(super) fn checked_trial_end(
     Ok(Some(Timestamp(at)))
 }
 
-fn after_days(days: i64, now: Timestamp) -> Result<Option<Timestamp>> {
+/// When a trial of so many days ends.
+///
+/// # Errors
+/// A 400 when it is longer than two years.
+pub(super) fn after_days(days: i64, now: Timestamp) -> Result<Option<Timestamp>> {
     if !(0..=TRIAL_DAYS_MAX).contains(&days) {
         return Err(Error::invalid(format!(
             "Invalid trial_period_days: must be between 0 and {TRIAL_DAYS_MAX}."

@@ -3,6 +3,7 @@
 use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::{Period, Timestamp};
 
+use super::additions::{self, AddInvoiceItem};
 use super::advance::{note_debits, unbilled_from};
 use super::cancel::apply_details;
 use super::change::{Terms, change_items};
@@ -10,10 +11,10 @@ use super::create::{checked_days, set_invoice_settings, set_payment_settings};
 use super::input::{AnchorChange, AnchorChangeInput, Now, PaymentBehavior, Update};
 use super::periods::{begin, recurrence_of};
 use super::prorate::Change;
-use super::timing::{both_ends, checked_trial_end, resolved_end};
+use super::timing::{after_days, both_ends, checked_trial_end, resolved_end};
 use super::{
     BillingModeType, CollectionMethod, PauseCollection, Status, Subscription, TrialSettings,
-    retrieve, sql, standing,
+    pending, retrieve, sql, standing,
 };
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
@@ -21,7 +22,7 @@ use crate::discounts::{self, Holder};
 use crate::error::{Error, Result};
 use crate::invoices::{self, BillingReason, Collected, Draft, Line, line_of_trial, lines_of_item};
 use crate::params::{Clear, OrWord};
-use crate::{payment_methods, tax_rates, test_clocks};
+use crate::{payment_methods, prices, tax_rates, test_clocks};
 
 /// Changes a subscription.
 ///
@@ -38,13 +39,18 @@ pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Subscripti
     let mut after = before.clone();
     let (input, plan) = Plan::take(input);
     set_plain(&mut after, &input)?;
+    pending::set(&mut after, input.pending_invoice_item_interval.clone(), ctx.now)?;
     set_named(ctx, &customer, &mut after, &input).await?;
     plan.carry_out(ctx, &mut customer, before, after).await
 }
 
 fn refuse_by_status(before: &Subscription, input: &Update) -> Result<()> {
-    let items = input.items.is_some() || input.proration_behavior.is_some();
+    let items = input.items.is_some()
+        || input.proration_behavior.is_some()
+        || input.add_invoice_items.is_some();
     let time = input.trial_end.is_some()
+        || input.trial_from_plan.is_some()
+        || !input.pending_invoice_item_interval.is_keep()
         || input.billing_cycle_anchor.is_some()
         || !input.cancel_at.is_keep()
         || input.cancel_at_period_end.is_some();
@@ -60,11 +66,17 @@ fn refuse_by_status(before: &Subscription, input: &Update) -> Result<()> {
         return Err(not_while_incomplete());
     }
     if before.status == Status::Paused
-        && (input.trial_end.is_some() || input.billing_cycle_anchor.is_some())
+        && (input.trial_end.is_some()
+            || input.trial_from_plan == Some(true)
+            || input.billing_cycle_anchor.is_some())
     {
         return Err(Error::invalid(
             "This subscription is `paused`: its periods begin when it is resumed.",
         ));
+    }
+    if input.trial_from_plan == Some(true) && input.trial_end.is_some() {
+        return Err(Error::invalid("You cannot set `trial_end` when `trial_from_plan=true`.")
+            .param("trial_from_plan"));
     }
     if input.payment_behavior == Some(PaymentBehavior::PendingIfIncomplete) {
         return Err(Error::invalid(
@@ -167,10 +179,12 @@ async fn set_named(
 
 /// What of a change is billed for, or moves periods.
 pub(super) struct Plan {
+    pub(super) additions: Vec<AddInvoiceItem>,
     pub(super) items: Vec<super::input::ItemUpdate>,
     pub(super) terms: Terms,
     pub(super) anchor_now: bool,
     pub(super) trial_end: Option<OrWord<Now, i64>>,
+    pub(super) trial_from_plan: bool,
     pub(super) cancel_at: Clear<OrWord<super::input::PeriodEnd, i64>>,
     pub(super) cancel_at_period_end: Option<bool>,
     pub(super) behavior: PaymentBehavior,
@@ -187,10 +201,12 @@ impl Plan {
             )
         );
         let plan = Self {
+            additions: input.add_invoice_items.take().unwrap_or_default(),
             items: input.items.take().unwrap_or_default(),
             terms: Terms { behavior: input.proration_behavior, date: input.proration_date },
             anchor_now,
             trial_end: input.trial_end.take(),
+            trial_from_plan: input.trial_from_plan == Some(true),
             cancel_at: std::mem::take(&mut input.cancel_at),
             cancel_at_period_end: input.cancel_at_period_end,
             behavior: input.payment_behavior.unwrap_or(PaymentBehavior::AllowIncomplete),
@@ -209,6 +225,7 @@ impl Plan {
     ) -> Result<Subscription> {
         let trial = match self.trial_end {
             Some(end) => Some(checked_trial_end(end, ctx.now)?),
+            None if self.trial_from_plan => trial_of_prices(ctx, &before, &self.items).await?,
             None => None,
         };
         let (change, at_once) = self.terms.change(&before, ctx.now)?;
@@ -233,6 +250,7 @@ impl Plan {
             lines.extend(open_periods(ctx, &mut after).await?);
         }
         set_end(&mut after, self.cancel_at, self.cancel_at_period_end, ctx.now)?;
+        additions::add(ctx, customer, &after, self.additions).await?;
         super::save(ctx, &before, &after).await?;
         let invoiced = anew || reset || (at_once && changed);
         if invoiced {
@@ -243,6 +261,37 @@ impl Plan {
         super::put_down(ctx, &after).await?;
         Ok(after)
     }
+}
+
+/// The trial that the prices of a subscription have, as they will be.
+async fn trial_of_prices(
+    ctx: &mut Ctx,
+    before: &Subscription,
+    changes: &[super::input::ItemUpdate],
+) -> Result<Option<Option<Timestamp>>> {
+    let mut longest = None;
+    let goes = |id: &str| {
+        let mut own = changes.iter().filter(|change| change.id.as_deref() == Some(id));
+        own.any(|change| {
+            change.deleted == Some(true)
+                || change.price.is_some()
+                || change.plan.is_some()
+                || change.price_data.is_some()
+        })
+    };
+    for item in before.items.iter().filter(|item| !goes(item.id.as_str())) {
+        let recurring = item.price.recurring.as_ref();
+        longest = longest.max(recurring.and_then(|recurring| recurring.trial_period_days));
+    }
+    for (place, change) in changes.iter().enumerate() {
+        if let Some(id) = change.price.as_ref().or(change.plan.as_ref()) {
+            let price = prices::named(ctx, id, &format!("items[{place}][price]")).await?;
+            let recurring = price.recurring.as_ref();
+            longest = longest.max(recurring.and_then(|recurring| recurring.trial_period_days));
+        }
+    }
+    let Some(days) = longest else { return Ok(None) };
+    Ok(after_days(days, ctx.now)?.map(Some))
 }
 
 /// Gives back what was charged for the rest of all periods, and bills what was used in them.

@@ -1,5 +1,6 @@
 //! Subscriptions: how they begin, change and end.
 
+mod additions;
 mod cancel;
 mod change;
 mod create;

@@ -228,7 +228,6 @@ async fn what_is_not_built_yet_is_an_unknown_parameter() {
         let price = monthly(&app, "Gold", "currency=usd&unit_amount=0").await;
         let form = shop::subscription(&customer(&app, "").await, &[&price], "");
         for param in [
-            "add_invoice_items[0][price]=price_x",
             "application_fee_percent=3",
             "automatic_tax[enabled]=true",
             "transfer_data[destination]=acct_x",
