@@ -397,7 +397,7 @@ pub async fn save(ctx: &mut Ctx, before: &Customer, customer: &Customer) -> Resu
 /// A 404 when there is none.
 pub async fn delete(ctx: &mut Ctx, id: &str, _: Delete) -> Result<Value> {
     let customer = retrieve_locked(ctx, id).await?;
-    subscriptions::cancel_all_of_customer(ctx, &customer.id).await?;
+    Box::pin(subscriptions::cancel_all_of_customer(ctx, &customer.id)).await?;
     payment_methods::detach_all(ctx, &customer).await?;
     let deleted = Customer { deleted: true, ..customer.clone() };
     sql::update(ctx, &deleted).await?;

@@ -60,6 +60,17 @@ pub async fn collect(
     method: Option<&str>,
     off_session: bool,
 ) -> Result<Collected> {
+    // On the heap: many verbs end in it.
+    Box::pin(try_once(ctx, invoice, customer, method, off_session)).await
+}
+
+async fn try_once(
+    ctx: &mut Ctx,
+    invoice: &mut Invoice,
+    customer: &mut Customer,
+    method: Option<&str>,
+    off_session: bool,
+) -> Result<Collected> {
     let method = match method {
         Some(id) => Some(payment_methods::attached(ctx, id, &customer.id, "payment_method").await?),
         None => default_method(ctx, invoice, customer).await?,

@@ -164,7 +164,7 @@ crate::params! {
 /// A 400 when what is asked for is against the rules, a 404 when there is no next invoice.
 pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Invoice> {
     let undo = ctx.tx.savepoint().await?;
-    let invoice = draw_up(ctx, input).await?;
+    let invoice = Box::pin(draw_up(ctx, input)).await?;
     ctx.tx.rollback_to(undo).await?;
     Ok(invoice)
 }
@@ -181,12 +181,12 @@ async fn draw_up(ctx: &mut Ctx, input: Create) -> Result<Invoice> {
         (Some(id), customer) => {
             let subscription = subscriptions::named(ctx, &id).await?;
             refuse_other_customer(&subscription, customer.as_deref())?;
-            of_changed(ctx, subscription, details, how).await?
+            Box::pin(of_changed(ctx, subscription, details, how)).await?
         }
         (None, Some(id)) if details.items.is_some() => {
             let customer = customers::named(ctx, &id, "customer").await?;
             test_clocks::follow(ctx, &customer).await?;
-            return of_new(ctx, customer, details, currency, how).await;
+            return Box::pin(of_new(ctx, customer, details, currency, how)).await;
         }
         (None, Some(id)) => {
             if details.says_anything() {
@@ -284,7 +284,7 @@ async fn of_changed(
         let prorate = details.proration_behavior != Some(ProrationBehavior::None);
         let cancel =
             Cancel { cancellation_details: None, invoice_now: Some(true), prorate: Some(prorate) };
-        subscriptions::cancel(ctx, &id, cancel).await?;
+        Box::pin(subscriptions::cancel(ctx, &id, cancel)).await?;
     } else {
         let anchor = match details.billing_cycle_anchor {
             None => None,
@@ -315,7 +315,7 @@ async fn of_changed(
             trial_end: details.trial_end,
             ..Update::default()
         };
-        let updated = subscriptions::update(ctx, &id, update).await;
+        let updated = Box::pin(subscriptions::update(ctx, &id, update)).await;
         updated.map_err(|error| error.within("subscription_details"))?;
     }
     let after = subscriptions::retrieve(ctx, &id).await?;
@@ -376,7 +376,7 @@ pub async fn upcoming(ctx: &mut Ctx, input: Upcoming) -> Result<Invoice> {
         subscription,
         subscription_details: None,
     };
-    draw_up(ctx, input).await
+    Box::pin(draw_up(ctx, input)).await
 }
 
 /// `GET /v1/invoices/upcoming/lines`

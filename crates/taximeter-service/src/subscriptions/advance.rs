@@ -114,7 +114,7 @@ pub async fn put_down(ctx: &mut Ctx, sub: &Subscription) -> Result<()> {
 ///
 /// # Errors
 /// A 500 when the database cannot be used.
-pub async fn advance(ctx: &mut Ctx, id: &str, _due: Timestamp) -> Result<()> {
+pub async fn advance(ctx: &mut Ctx, id: &str) -> Result<()> {
     let Some(seen) = sql::find(ctx, id).await? else { return Ok(()) };
     let mut customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
     sql::lock(ctx, id).await?;
@@ -125,7 +125,7 @@ pub async fn advance(ctx: &mut Ctx, id: &str, _due: Timestamp) -> Result<()> {
         match next(&sub, &settings) {
             Some((at, what)) if at <= ctx.now => {
                 let mut work = Work { at, settings: &settings, customer: &mut customer };
-                work.perform(ctx, sub, what).await?;
+                Box::pin(work.perform(ctx, sub, what)).await?;
             }
             _ => return put_down(ctx, &sub).await,
         }
@@ -142,7 +142,7 @@ struct Work<'a> {
 impl Work<'_> {
     async fn perform(&mut self, ctx: &mut Ctx, sub: Subscription, what: What) -> Result<()> {
         match what {
-            What::Expire => ending::expire(ctx, sub, self.customer).await,
+            What::Expire => Box::pin(ending::expire(ctx, sub, self.customer)).await,
             What::GiveUpResuming => resume::give_up(ctx, sub, self.customer).await,
             What::ResumeCollection => {
                 let mut after = sub.clone();
@@ -180,7 +180,6 @@ impl Work<'_> {
     /// The end of a period: what was used in it is billed, and licensed items for the next one.
     async fn renew(&mut self, ctx: &mut Ctx, sub: Subscription) -> Result<()> {
         let mut after = sub.clone();
-        let ended = period_of_invoice(&sub, self.at);
         let mut lines = Vec::new();
         // Newest item first, as invoices have them.
         for item in after.items.iter_mut().rev() {
@@ -188,7 +187,7 @@ impl Work<'_> {
                 lines.extend(roll(ctx, &sub, item).await?);
             }
         }
-        self.bill(ctx, &sub, after, BillingReason::SubscriptionCycle, ended, lines).await
+        self.bill(ctx, &sub, after, lines).await
     }
 
     /// What is pending is billed, between renewals.
@@ -219,7 +218,6 @@ impl Work<'_> {
         if !counted_on && after.billing_cycle_anchor <= self.at {
             after.billing_cycle_anchor = self.at;
         }
-        let ended = period_of_invoice(&sub, self.at);
         let mut lines = Vec::new();
         for place in (0..after.items.len()).rev() {
             let (first, charged) = super::periods::begin(ctx, &after, place, self.at).await?;
@@ -229,7 +227,7 @@ impl Work<'_> {
             }
             lines.extend(charged);
         }
-        self.bill(ctx, &sub, after, BillingReason::SubscriptionCycle, ended, lines).await
+        self.bill(ctx, &sub, after, lines).await
     }
 
     async fn pause(&self, ctx: &mut Ctx, sub: Subscription) -> Result<()> {
@@ -255,24 +253,22 @@ impl Work<'_> {
         let ended = period_of_invoice(&sub, self.at);
         let mut after = sub.clone();
         ending::set_ended(&mut after, self.at);
-        let reason = BillingReason::SubscriptionCycle;
-        let (invoice, after) = self.draw_up(ctx, after, reason, ended, lines).await?;
+        let (invoice, after) = self.draw_up(ctx, after, ended, lines).await?;
         sql::update(ctx, &after).await?;
         ending::stop_collecting(ctx, &after, invoice.as_ref()).await?;
         outbox::push(ctx, "customer.subscription.deleted", &after.wire()).await
     }
 
-    /// Draws up an invoice, keeps the subscription as it is after it, and tells of both.
+    /// Draws up the invoice of a period, keeps the subscription as it is after it, and tells of both.
     async fn bill(
         &mut self,
         ctx: &mut Ctx,
         before: &Subscription,
         after: Subscription,
-        reason: BillingReason,
-        period: Period,
         lines: Vec<Line>,
     ) -> Result<()> {
-        let (_, after) = self.draw_up(ctx, after, reason, period, lines).await?;
+        let ended = period_of_invoice(before, self.at);
+        let (_, after) = self.draw_up(ctx, after, ended, lines).await?;
         super::save(ctx, before, &after).await
     }
 
@@ -282,11 +278,10 @@ impl Work<'_> {
         &mut self,
         ctx: &mut Ctx,
         mut after: Subscription,
-        billing_reason: BillingReason,
         period: Period,
         lines: Vec<Line>,
     ) -> Result<(Option<Invoice>, Subscription)> {
-        let created = ctx.now;
+        let (created, billing_reason) = (ctx.now, BillingReason::SubscriptionCycle);
         let customer = &*self.customer;
         let subscription = &after;
         let draft = Draft { customer, subscription, billing_reason, period, created, lines };

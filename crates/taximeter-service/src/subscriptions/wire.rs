@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use taximeter_kernel::id::Id;
 
-use super::{BillingModeType, CancellationDetails, Item, Subscription};
+use super::{
+    BillingModeType, CancellationDetails, InvoiceSettings, Item, Paused, PaymentSettings,
+    Subscription,
+};
 use crate::params::Choice;
 use crate::tax_rates::TaxRate;
 use crate::wire::{seconds, without_nulls};
@@ -40,13 +43,7 @@ impl Subscription {
             "description": self.description,
             "discounts": terms.discounts,
             "ended_at": seconds(self.ended_at),
-            "invoice_settings": {
-                "account_tax_ids": null,
-                "custom_fields": terms.invoice_settings.custom_fields,
-                "description": terms.invoice_settings.description,
-                "footer": terms.invoice_settings.footer,
-                "issuer": { "type": "self" },
-            },
+            "invoice_settings": terms.invoice_settings.wire(),
             "items": self.items_wire(),
             "latest_invoice": self.latest_invoice.as_ref().map(Id::as_str),
             "livemode": self.livemode,
@@ -55,27 +52,14 @@ impl Subscription {
             "next_pending_invoice_item_invoice": terms.next_pending_invoice,
             "on_behalf_of": null,
             "pause_collection": terms.pause_collection,
-            "payment_settings": {
-                "payment_method_options": null,
-                "payment_method_types": terms.payment_settings.payment_method_types,
-                "save_default_payment_method": terms
-                    .payment_settings
-                    .save_default_payment_method
-                    .map_or("off", Choice::as_str),
-            },
+            "payment_settings": terms.payment_settings.wire(),
             "pending_invoice_item_interval": terms.pending_interval,
             "pending_setup_intent": null,
             "pending_update": null,
             "schedule": terms.schedule,
             "start_date": self.start_date.0,
             "status": self.status.as_str(),
-            "status_details": terms.paused.map(|paused| json!({
-                "paused": {
-                    "subscription": { "type": paused.reason },
-                    "transitioned_at": paused.transitioned_at,
-                    "type": "subscription",
-                },
-            })),
+            "status_details": terms.paused.map(Paused::wire),
             "test_clock": self.test_clock.as_ref().map(Id::as_str),
             "transfer_data": null,
             "trial_end": seconds(self.trial_end),
@@ -112,6 +96,41 @@ impl Subscription {
             "updated_at": seconds(self.billing_mode_updated_at),
         });
         without_nulls(mode, &["updated_at"])
+    }
+}
+
+impl InvoiceSettings {
+    fn wire(&self) -> Value {
+        json!({
+            "account_tax_ids": null,
+            "custom_fields": self.custom_fields,
+            "description": self.description,
+            "footer": self.footer,
+            "issuer": { "type": "self" },
+        })
+    }
+}
+
+impl PaymentSettings {
+    fn wire(&self) -> Value {
+        json!({
+            "payment_method_options": null,
+            "payment_method_types": self.payment_method_types,
+            "save_default_payment_method":
+                self.save_default_payment_method.map_or("off", Choice::as_str),
+        })
+    }
+}
+
+impl Paused {
+    fn wire(self) -> Value {
+        json!({
+            "paused": {
+                "subscription": { "type": self.reason },
+                "transitioned_at": self.transitioned_at,
+                "type": "subscription",
+            },
+        })
     }
 }
 

@@ -320,7 +320,7 @@ pub async fn delete(ctx: &mut Ctx, id: &str, _: Delete) -> Result<Value> {
     sql::lock(ctx, id).await?;
     let clock = retrieve(ctx, id).await?;
     for customer in sql::customers(ctx, &clock.id).await? {
-        customers::delete(ctx, &customer, customers::Delete {}).await?;
+        Box::pin(customers::delete(ctx, &customer, customers::Delete {})).await?;
     }
     sql::forget_jobs(ctx, &clock.id).await?;
     sql::delete(ctx, &clock.id).await?;
