@@ -132,6 +132,19 @@ pub async fn advance(ctx: &mut Ctx, id: &str) -> Result<()> {
     }
 }
 
+/// What an invoice that time brings is drawn up from.
+struct Bill {
+    reason: BillingReason,
+    period: Period,
+    lines: Vec<Line>,
+}
+
+impl Bill {
+    const fn of_cycle(period: Period, lines: Vec<Line>) -> Self {
+        Self { reason: BillingReason::SubscriptionCycle, period, lines }
+    }
+}
+
 /// One thing that is due, at the instant it was due.
 struct Work<'a> {
     at: Timestamp,
@@ -187,7 +200,8 @@ impl Work<'_> {
                 lines.extend(roll(ctx, &sub, item).await?);
             }
         }
-        self.bill(ctx, &sub, after, lines).await
+        let bill = Bill::of_cycle(period_of_invoice(&sub, self.at), lines);
+        self.bill(ctx, &sub, after, bill).await
     }
 
     /// What is pending is billed, between renewals.
@@ -195,7 +209,8 @@ impl Work<'_> {
         let mut after = sub.clone();
         let period = pending::pass(ctx, &mut after, self.at)?;
         let reason = BillingReason::AutomaticPendingInvoiceItemInvoice;
-        self.bill(ctx, &sub, after, reason, period, Vec::new()).await
+        let bill = Bill { reason, period, lines: Vec::new() };
+        self.bill(ctx, &sub, after, bill).await
     }
 
     /// The end of a trial, of which nothing is billed: the first period begins.
@@ -227,7 +242,8 @@ impl Work<'_> {
             }
             lines.extend(charged);
         }
-        self.bill(ctx, &sub, after, lines).await
+        let bill = Bill::of_cycle(period_of_invoice(&sub, self.at), lines);
+        self.bill(ctx, &sub, after, bill).await
     }
 
     async fn pause(&self, ctx: &mut Ctx, sub: Subscription) -> Result<()> {
@@ -253,7 +269,7 @@ impl Work<'_> {
         let ended = period_of_invoice(&sub, self.at);
         let mut after = sub.clone();
         ending::set_ended(&mut after, self.at);
-        let (invoice, after) = self.draw_up(ctx, after, ended, lines).await?;
+        let (invoice, after) = self.draw_up(ctx, after, Bill::of_cycle(ended, lines)).await?;
         sql::update(ctx, &after).await?;
         ending::stop_collecting(ctx, &after, invoice.as_ref()).await?;
         outbox::push(ctx, "customer.subscription.deleted", &after.wire()).await
@@ -265,10 +281,9 @@ impl Work<'_> {
         ctx: &mut Ctx,
         before: &Subscription,
         after: Subscription,
-        lines: Vec<Line>,
+        bill: Bill,
     ) -> Result<()> {
-        let ended = period_of_invoice(before, self.at);
-        let (_, after) = self.draw_up(ctx, after, ended, lines).await?;
+        let (_, after) = self.draw_up(ctx, after, bill).await?;
         super::save(ctx, before, &after).await
     }
 
@@ -278,10 +293,10 @@ impl Work<'_> {
         &mut self,
         ctx: &mut Ctx,
         mut after: Subscription,
-        period: Period,
-        lines: Vec<Line>,
+        bill: Bill,
     ) -> Result<(Option<Invoice>, Subscription)> {
-        let (created, billing_reason) = (ctx.now, BillingReason::SubscriptionCycle);
+        let Bill { reason: billing_reason, period, lines } = bill;
+        let created = ctx.now;
         let customer = &*self.customer;
         let subscription = &after;
         let draft = Draft { customer, subscription, billing_reason, period, created, lines };

@@ -8,16 +8,16 @@ use taximeter_kernel::price::UsageType;
 use super::input::{ITEMS_MAX, ItemInput};
 use super::{
     BillingModeInput, BillingModeType, CancellationDetails, CollectionMethod, Item,
-    ProrationDiscounts, Status, Subscription, sql,
+    ProrationDiscounts, Status, Subscription,
 };
 use crate::ctx::Ctx;
-use crate::customers::Customer;
+use crate::customers::{self, Customer};
 use crate::discounts::{self, DiscountInput, Holder};
 use crate::error::{Error, Result};
 use crate::params::Text;
 use crate::prices::{self, Price, Recurring};
 use crate::version::CLOVER;
-use crate::{invoices, meters, products, tax_rates};
+use crate::{meters, products, tax_rates};
 
 const QUANTITY_MAX: i64 = 999_999_999_999;
 
@@ -260,7 +260,7 @@ async fn agreed_currency(
     asked: Option<Currency>,
     path: &str,
 ) -> Result<Currency> {
-    let locked = locked_currency(ctx, customer).await?;
+    let locked = customers::bound_currency(ctx, customer).await?;
     // Prices with several currencies go along with the customer's, unless told otherwise.
     let in_locked = locked.filter(|c| items.iter().all(|i| i.price.scheme_in(*c).is_some()));
     let first = items.first().map(|item| item.price.currency);
@@ -284,16 +284,6 @@ async fn agreed_currency(
         ))),
         _ => Ok(currency),
     }
-}
-
-/// The currency that a customer is bound to: while there is a balance in it, a subscription that
-/// has not ended, or a draft that will be settled in it. After that, the next subscription may
-/// bring another.
-async fn locked_currency(ctx: &mut Ctx, customer: &Customer) -> Result<Option<Currency>> {
-    let bound = customer.balance != 0
-        || sql::count_of_customer(ctx, &customer.id).await? > 0
-        || invoices::count_drafts(ctx, &customer.id).await? > 0;
-    Ok(customer.currency.filter(|_| bound))
 }
 
 /// The refusal of a price without an amount in the currency that is billed.
