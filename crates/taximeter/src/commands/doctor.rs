@@ -8,7 +8,7 @@ use taximeter_db::{Db, Kind};
 use taximeter_kernel::time::Timestamp;
 use taximeter_service::migrations::MIGRATIONS;
 use taximeter_service::webhooks::{self, Backlog};
-use taximeter_service::{accounts, api_keys};
+use taximeter_service::{accounts, api_keys, jobs};
 use taximeter_usage::tools::{self, Files};
 use taximeter_usage::{Options, Stats};
 
@@ -179,6 +179,7 @@ async fn database(at: &Store) -> Vec<Finding> {
         Ok(_) => {
             findings.push(Finding::ok("tables", "up to date"));
             findings.extend(contents(&db).await);
+            findings.extend(work(&db).await);
             findings.extend(deliveries(&db).await);
         }
     }
@@ -219,6 +220,33 @@ async fn contents(db: &Db) -> Vec<Finding> {
     let created = keys.iter().map(|key| key.created);
     let newest = created.chain(accounts.iter().map(|account| account.created)).max();
     vec![keys_found, clock(newest)]
+}
+
+/// What time will bring, and what of it fails, by kind.
+async fn work(db: &Db) -> Vec<Finding> {
+    const WHAT: &str = "work";
+    let states = match read_work(db).await {
+        Ok(states) if states.is_empty() => return vec![Finding::ok(WHAT, "nothing is put down")],
+        Ok(states) => states,
+        Err(error) => return vec![Finding::fail(WHAT, &Failure::from(error))],
+    };
+    let finding = |state: jobs::State| {
+        let first = state.earliest.map_or_else(String::new, |at| format!(", first {}", shown(at)));
+        let found = format!("{}: {} put down{first}", state.kind, state.jobs);
+        match state.error {
+            Some(error) if state.failing > 0 => {
+                let found = format!("{found}, {} failing", state.failing);
+                Finding::warn(WHAT, found, &format!("the one that failed most often: {error}"))
+            }
+            _ => Finding::ok(WHAT, found),
+        }
+    };
+    states.into_iter().map(finding).collect()
+}
+
+async fn read_work(db: &Db) -> taximeter_service::error::Result<Vec<jobs::State>> {
+    let mut tx = db.begin_read().await?;
+    jobs::states(&mut tx).await
 }
 
 /// What is still to be delivered, by endpoint.
