@@ -416,7 +416,7 @@ pub(crate) async fn next_of_subscription(
             lines.extend(subscriptions::first_charge(ctx, &begun, place, at).await?);
         } else if metered && !trial && (item.current_period.end == at || end.is_some()) {
             let period = Period { start: subscriptions::unbilled_from(item), end: at };
-            lines.extend(lines_of_item(ctx, sub, item, period).await?);
+            lines.extend(subscriptions::usage_lines(ctx, sub, item, period).await?);
         } else if !metered && end.is_none() && item.current_period.end == at {
             let next = subscriptions::next_period(sub, item)?;
             lines.extend(lines_of_item(ctx, sub, item, next).await?);

@@ -7,6 +7,7 @@ use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::{DAY_S, HOUR_S, Period, Timestamp};
 
 use super::terms::{MissingPaymentMethod, PauseBehavior, Paused, PausedReason};
+use super::thresholds::{self, usage_lines};
 use super::{
     CollectionMethod, Debit, Item, Status, Subscription, TrialAnchor, ending, pending, resume, sql,
 };
@@ -14,9 +15,7 @@ use crate::billing_settings::{self, BillingSettings};
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::error::Result;
-use crate::invoices::{
-    self, BillingReason, Draft, Invoice, Line, UncollectibleReason, lines_of_item,
-};
+use crate::invoices::{self, BillingReason, Draft, Invoice, Line, UncollectibleReason};
 use crate::jobs::{self, Job};
 use crate::outbox;
 
@@ -105,6 +104,7 @@ fn upcoming(
 pub async fn put_down(ctx: &mut Ctx, sub: &Subscription) -> Result<()> {
     let settings = billing_settings::retrieve(ctx).await?;
     let due = next(sub, &settings).map(|(at, _)| at);
+    let due = due.into_iter().chain(thresholds::next_look(sub, ctx.now)).min();
     let (subject, clock) = (sub.id.as_str(), sub.test_clock.as_ref());
     let job = Job { kind: jobs::Kind::Subscription, subject, clock };
     jobs::schedule(ctx, job, due).await
@@ -127,7 +127,10 @@ pub async fn advance(ctx: &mut Ctx, id: &str) -> Result<()> {
                 let mut work = Work { at, settings: &settings, customer: &mut customer };
                 Box::pin(work.perform(ctx, sub, what)).await?;
             }
-            _ => return put_down(ctx, &sub).await,
+            _ => {
+                let sub = thresholds::looked(ctx, sub, &mut customer).await?;
+                return put_down(ctx, &sub).await;
+            }
         }
     }
 }
@@ -239,6 +242,7 @@ impl Work<'_> {
             if let Some(item) = after.items.get_mut(place) {
                 item.current_period = first;
                 item.terms.usage_from = None;
+                item.terms.billed_early = None;
             }
             lines.extend(charged);
         }
@@ -262,7 +266,7 @@ impl Work<'_> {
             for item in sub.items.iter().rev() {
                 if item.price.usage_type() == UsageType::Metered {
                     let period = Period { start: unbilled_from(item), end: self.at };
-                    lines.extend(lines_of_item(ctx, &sub, item, period).await?);
+                    lines.extend(usage_lines(ctx, &sub, item, period).await?);
                 }
             }
         }
@@ -352,9 +356,10 @@ async fn roll(ctx: &mut Ctx, sub: &Subscription, item: &mut Item) -> Result<Vec<
         UsageType::Metered => Period { start: unbilled_from(item), end: item.current_period.end },
         UsageType::Licensed => next,
     };
-    let lines = lines_of_item(ctx, sub, item, billed).await?;
+    let lines = usage_lines(ctx, sub, item, billed).await?;
     item.current_period = next;
     item.terms.usage_from = None;
+    item.terms.billed_early = None;
     Ok(lines)
 }
 

@@ -11,7 +11,7 @@ use super::propose::{
     within,
 };
 use super::prorate::Change;
-use super::{Item, ItemTerms, Status, Subscription, sql};
+use super::{Item, ItemTerms, Status, Subscription, sql, thresholds};
 use crate::ctx::Ctx;
 use crate::customers::Customer;
 use crate::discounts::{self, Holder};
@@ -136,6 +136,8 @@ impl One<'_> {
             let path = within(self.at, "quantity");
             item.quantity = checked_quantity(&item.price, input.quantity, &path)?;
         }
+        let path = within(self.at, "billing_thresholds");
+        thresholds::set_of_item(&mut item, &input.billing_thresholds, &path)?;
         self.set_terms(ctx, &mut item, input.tax_rates, input.discounts).await?;
         let costs = new_price || item.quantity != old.quantity;
         if costs {
@@ -159,12 +161,14 @@ impl One<'_> {
             }
             let metered = item.price.usage_type() == UsageType::Metered;
             item.terms.usage_from = metered.then_some(ctx.now.0);
+            item.terms.billed_early = None;
             if metered && old.price.usage_type() == UsageType::Metered {
                 let same_meter = item.price.meter() == old.price.meter();
                 let classic = self.before.billing_mode == super::BillingModeType::Classic;
                 if same_meter && !classic && !self.change.billed {
                     // Not billed at the old price, so it is at the new one.
                     item.terms.usage_from = old.terms.usage_from;
+                    item.terms.billed_early.clone_from(&old.terms.billed_early);
                 }
             }
         }
@@ -199,6 +203,8 @@ impl One<'_> {
             _ => whole_at(self.after, &item, self.change.at)?.end,
         };
         item.current_period = Period { start: self.change.at.min(ctx.now), end };
+        let path = within(self.at, "billing_thresholds");
+        thresholds::set_of_item(&mut item, &input.billing_thresholds, &path)?;
         self.set_terms(ctx, &mut item, input.tax_rates, input.discounts).await?;
         let after = self.after.clone();
         self.change.charge(ctx, &after, &mut item).await?;

@@ -7,7 +7,7 @@ use super::propose::propose;
 use super::timing::Timing;
 use super::{
     CollectionMethod, InvoiceSettings, PaymentSettings, SUBSCRIPTIONS_PER_CUSTOMER_MAX, Status,
-    Subscription, TrialSettings, additions, advance, first, pending, sql,
+    Subscription, TrialSettings, additions, advance, first, pending, sql, thresholds,
 };
 use crate::ctx::Ctx;
 use crate::customers::{self, CustomField, Customer};
@@ -72,7 +72,8 @@ pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<Subscription> {
     };
     asked.set(ctx, &mut subscription, &customer).await?;
     timing.set(&mut subscription, ctx.now)?;
-    pending::set(&mut subscription, input.pending_invoice_item_interval, ctx.now)?;
+    thresholds::set(&mut subscription, input.billing_thresholds)?;
+    pending::set(&mut subscription, &input.pending_invoice_item_interval, ctx.now)?;
     let additions = input.add_invoice_items.unwrap_or_default();
     additions::add(ctx, &customer, &subscription, additions).await?;
     let begin = Begin { behavior, charged: timing.charged, off_session };

@@ -4,11 +4,12 @@ use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::{Period, Timestamp};
 
 use super::advance::unbilled_from;
+use super::thresholds::usage_lines;
 use super::{CancellationDetails, Status, Subscription, sql};
 use crate::ctx::Ctx;
 use crate::customers::Customer;
 use crate::error::Result;
-use crate::invoices::{self, BillingReason, Draft, Invoice, lines_of_item};
+use crate::invoices::{self, BillingReason, Draft, Invoice};
 use crate::outbox;
 
 /// Marks a subscription as over.
@@ -123,7 +124,7 @@ async fn bill_so_far(
             continue;
         }
         let period = Period { start: unbilled_from(item), end: ctx.now };
-        lines.extend(lines_of_item(ctx, subscription, item, period).await?);
+        lines.extend(usage_lines(ctx, subscription, item, period).await?);
     }
     let draft = Draft {
         customer,

@@ -4,6 +4,7 @@ use taximeter_kernel::money::Currency;
 
 use super::additions::AddInvoiceItem;
 use super::pending::PendingIntervalInput;
+use super::thresholds::{ItemThresholdsInput, ThresholdsInput};
 use super::{
     BillingModeType, CollectionMethod, Feedback, MissingPaymentMethod, PauseBehavior,
     ProrationDiscounts, SaveDefaultPaymentMethod, TrialAnchor,
@@ -72,6 +73,8 @@ choice! {
 crate::params! {
     /// An item of a new subscription.
     pub struct ItemInput {
+        /// When its usage is billed before its time.
+        pub billing_thresholds: Clear<ItemThresholdsInput>,
         /// What is taken off its lines.
         pub discounts: Clear<Vec<DiscountInput>>,
         /// The operator's own keys and values.
@@ -204,6 +207,8 @@ crate::params! {
         pub billing_cycle_anchor_config: Option<AnchorConfigInput>,
         /// Which rules it is billed by.
         pub billing_mode: Option<BillingModeInput>,
+        /// When it is billed before its time.
+        pub billing_thresholds: Clear<ThresholdsInput>,
         /// When it ends.
         pub cancel_at: Option<OrWord<PeriodEnd, i64>>,
         /// Whether it ends with its first period.
@@ -256,6 +261,8 @@ crate::params! {
     /// that is added.
     #[derive(Default)]
     pub struct ItemUpdate {
+        /// When its usage is billed before its time.
+        pub billing_thresholds: Clear<ItemThresholdsInput>,
         /// Whether usage of an item that is taken away is forgotten.
         pub clear_usage: Option<bool>,
         /// Whether it is taken away.
@@ -325,6 +332,8 @@ crate::params! {
         pub add_invoice_items: Option<Vec<AddInvoiceItem>>,
         /// Whether its periods begin anew, now.
         pub billing_cycle_anchor: Option<OrWord<AnchorChange, AnchorChangeInput>>,
+        /// When it is billed before its time.
+        pub billing_thresholds: Clear<ThresholdsInput>,
         /// When it ends.
         pub cancel_at: Clear<OrWord<PeriodEnd, i64>>,
         /// Whether it ends with the period that it is in.

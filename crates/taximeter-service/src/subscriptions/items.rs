@@ -7,7 +7,7 @@ use super::change::{One, Terms};
 use super::input::{ITEMS_MAX, ItemUpdate, PaymentBehavior, ProrationBehavior};
 use super::propose::{check_recurrences, too_many_items};
 use super::update::{Pay, not_while_incomplete, only_metadata};
-use super::{Item, Status, Subscription, named, sql};
+use super::{Item, ItemThresholdsInput, Status, Subscription, named, sql};
 use crate::ctx::Ctx;
 use crate::customers;
 use crate::discounts::DiscountInput;
@@ -28,6 +28,8 @@ crate::params! {
 crate::params! {
     /// What of an item changes.
     pub struct Update {
+        /// When its usage is billed before its time.
+        pub billing_thresholds: Clear<ItemThresholdsInput>,
         /// What is taken off its lines.
         pub discounts: Clear<Vec<DiscountInput>>,
         /// The operator's own keys and values.
@@ -56,6 +58,8 @@ crate::params! {
 crate::params! {
     /// An item for a subscription that exists.
     pub struct Create {
+        /// When its usage is billed before its time.
+        pub billing_thresholds: Clear<ItemThresholdsInput>,
         /// What is taken off its lines.
         pub discounts: Clear<Vec<DiscountInput>>,
         /// The operator's own keys and values.
@@ -115,6 +119,7 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Item> {
         off_session: None,
     };
     let new = ItemUpdate {
+        billing_thresholds: input.billing_thresholds,
         discounts: input.discounts,
         metadata: input.metadata,
         plan: input.plan,
@@ -142,6 +147,7 @@ pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Item> {
         off_session: input.off_session,
     };
     let changed = ItemUpdate {
+        billing_thresholds: input.billing_thresholds,
         discounts: input.discounts,
         id: Some(Text(id.to_owned())),
         metadata: input.metadata,

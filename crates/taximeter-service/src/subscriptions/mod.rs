@@ -20,6 +20,7 @@ mod resume;
 mod sql;
 mod standing;
 mod terms;
+mod thresholds;
 mod timing;
 mod types;
 mod update;
@@ -51,6 +52,8 @@ pub use terms::{
     PauseBehavior, PauseCollection, Paused, PausedReason, PaymentSettings, PendingInterval,
     Resuming, SaveDefaultPaymentMethod, Terms, Thresholds, Told, TrialAnchor, TrialSettings,
 };
+pub(crate) use thresholds::usage_lines;
+pub use thresholds::{BilledEarly, ItemThresholdsInput, ThresholdsInput};
 pub use types::{
     BillingModeType, CancellationDetails, CollectionMethod, Feedback, Item, ProrationDiscounts,
     Status, Subscription,

@@ -126,6 +126,7 @@ pub async fn pause(ctx: &mut Ctx, id: &str, input: Pause) -> Result<Subscription
         }
         item.current_period.end = ctx.now;
         item.terms.usage_from = None;
+        item.terms.billed_early = None;
     }
     after.status = Status::Paused;
     let reason = PausedReason::PauseRequested;

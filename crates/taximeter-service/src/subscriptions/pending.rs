@@ -35,7 +35,7 @@ const fn most(interval: Interval) -> i64 {
 /// A 400 when it is less often than every year.
 pub(super) fn set(
     sub: &mut Subscription,
-    input: Clear<PendingIntervalInput>,
+    input: &Clear<PendingIntervalInput>,
     from: Timestamp,
 ) -> Result<()> {
     let terms = &mut sub.terms;
@@ -47,7 +47,7 @@ pub(super) fn set(
             terms.next_pending_invoice = None;
         }
         Clear::Set(PendingIntervalInput { interval, interval_count }) => {
-            let (count, most) = (interval_count.unwrap_or(1), most(interval));
+            let (count, most) = (interval_count.unwrap_or(1), most(*interval));
             if !(1..=most).contains(&count) {
                 let unit = interval.as_str();
                 return Err(Error::invalid(format!(

@@ -8,7 +8,7 @@ use taximeter_kernel::price::UsageType;
 use super::input::{ITEMS_MAX, ItemInput};
 use super::{
     BillingModeInput, BillingModeType, CancellationDetails, CollectionMethod, Item,
-    ProrationDiscounts, Status, Subscription,
+    ProrationDiscounts, Status, Subscription, thresholds,
 };
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
@@ -123,7 +123,16 @@ async fn checked_items(
     let mut asked = Vec::with_capacity(inputs.len());
     for (index, input) in inputs.into_iter().enumerate() {
         let at = format!("{path}[{index}]");
-        let ItemInput { discounts, metadata, plan, price, price_data, quantity, tax_rates } = input;
+        let ItemInput {
+            billing_thresholds,
+            discounts,
+            metadata,
+            plan,
+            price,
+            price_data,
+            quantity,
+            tax_rates,
+        } = input;
         let price = price_of(ctx, price.as_ref(), plan.as_ref(), price_data, &at).await?;
         let recurring = recurring_of(ctx, &price, &at).await?;
         if items.iter().any(|item| item.price.id == price.id) {
@@ -144,7 +153,7 @@ async fn checked_items(
         // The anchor is now, so this is the first period.
         let current_period =
             recurring.recurrence.period_at(ctx.now, ctx.now).map_err(Error::internal)?;
-        items.push(Item {
+        let mut item = Item {
             id: ctx.new_id(),
             subscription: subscription.clone(),
             quantity: checked_quantity(&price, quantity, &format!("{at}[quantity]"))?,
@@ -154,7 +163,10 @@ async fn checked_items(
             created: ctx.now,
             tax_rates,
             terms,
-        });
+        };
+        let path = within(&at, "billing_thresholds");
+        thresholds::set_of_item(&mut item, &billing_thresholds, &path)?;
+        items.push(item);
     }
     Ok((items, asked))
 }

@@ -78,6 +78,7 @@ pub(crate) async fn propose_preview(
         description: None,
         discounts: Clear::Keep,
         billing_mode: None,
+        billing_thresholds: Clear::Keep,
         invoice_settings: None,
         items: Vec::new(),
         metadata: Metadata::default(),
@@ -120,6 +121,7 @@ fn new_item(place: usize, item: ItemUpdate) -> Result<ItemInput> {
     let mut metadata = std::collections::BTreeMap::new();
     MetadataChange::apply(item.metadata, &mut metadata)?;
     Ok(ItemInput {
+        billing_thresholds: item.billing_thresholds,
         discounts: item.discounts,
         metadata: Metadata(metadata),
         plan: item.plan,

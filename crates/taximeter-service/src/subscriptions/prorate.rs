@@ -9,12 +9,13 @@ use taximeter_kernel::time::{Period, Timestamp};
 use taximeter_kernel::totals::{self, Level, Line as Amount, Reduction};
 
 use super::advance::unbilled_from;
+use super::thresholds::usage_lines;
 use super::{BillingModeType, Debit, Item, Subscription, periods};
 use crate::ctx::Ctx;
 use crate::discounts::{self, Discount};
 use crate::error::{Error, Result};
 use crate::invoice_items::{self, Credited, NewItem, ProrationDetails};
-use crate::invoices::{self, lines_of_item, too_large, whole_amount};
+use crate::invoices::{self, too_large, whole_amount};
 use crate::products;
 
 /// A change of a subscription's items at an instant.
@@ -102,7 +103,7 @@ impl Change {
             return Ok(());
         }
         let period = Period { start: unbilled_from(item), end: ctx.now };
-        for line in lines_of_item(ctx, before, item, period).await? {
+        for line in usage_lines(ctx, before, item, period).await? {
             if line.amount == 0 && line.quantity.is_zero() {
                 continue;
             }
@@ -111,7 +112,7 @@ impl Change {
                 quantity: line.quantity,
                 unit_amount: line.unit_amount,
                 description: line.description,
-                discountable: true,
+                discountable: line.details.discountable,
                 period,
                 ..new_item(before, item)
             };

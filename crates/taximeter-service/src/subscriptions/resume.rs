@@ -115,6 +115,7 @@ async fn begin_anew(ctx: &mut Ctx, after: &mut Subscription) -> Result<Vec<Line>
         if let Some(item) = after.items.get_mut(place) {
             item.current_period = period;
             item.terms.usage_from = None;
+            item.terms.billed_early = None;
             item.terms.debits.clear();
         }
         lines.extend(charged);
@@ -144,6 +145,7 @@ async fn come_back(
         }
         item.current_period = Period { start: ctx.now, end: whole.end };
         item.terms.usage_from = None;
+        item.terms.billed_early = None;
         if item.price.usage_type() == UsageType::Licensed {
             // What was paid for and not given back when it was paused.
             change.give_back(ctx, before, item).await?;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use taximeter_kernel::id::{Id, InvoiceLine, Kind as _};
 use taximeter_kernel::time::Timestamp;
 
+use super::thresholds::BilledEarly;
 use crate::choice;
 use crate::customers::CustomField;
 
@@ -263,6 +264,8 @@ pub struct ItemTerms {
     pub discounts: Vec<String>,
     /// What its lines are taxed by, instead of the subscription's rates.
     pub tax_rates: Vec<String>,
+    /// What of its period was billed before its time.
+    pub billed_early: Option<BilledEarly>,
     /// What was charged for the period it is in.
     pub debits: Vec<Debit>,
     /// From when its usage is still to be billed, if that is not the start of its period.

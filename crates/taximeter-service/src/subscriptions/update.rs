@@ -11,6 +11,7 @@ use super::create::{checked_days, set_invoice_settings, set_payment_settings};
 use super::input::{AnchorChange, AnchorChangeInput, Now, PaymentBehavior, Update};
 use super::periods::{begin, recurrence_of};
 use super::prorate::Change;
+use super::thresholds::{self, ThresholdsInput, usage_lines};
 use super::timing::{after_days, both_ends, checked_trial_end, resolved_end};
 use super::{
     BillingModeType, CollectionMethod, PauseCollection, Status, Subscription, TrialSettings,
@@ -20,7 +21,7 @@ use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::discounts::{self, Holder};
 use crate::error::{Error, Result};
-use crate::invoices::{self, BillingReason, Collected, Draft, Line, line_of_trial, lines_of_item};
+use crate::invoices::{self, BillingReason, Collected, Draft, Line, line_of_trial};
 use crate::params::{Clear, OrWord};
 use crate::{payment_methods, prices, tax_rates, test_clocks};
 
@@ -39,7 +40,7 @@ pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Subscripti
     let mut after = before.clone();
     let (input, plan) = Plan::take(input);
     set_plain(&mut after, &input)?;
-    pending::set(&mut after, input.pending_invoice_item_interval.clone(), ctx.now)?;
+    pending::set(&mut after, &input.pending_invoice_item_interval, ctx.now)?;
     set_named(ctx, &customer, &mut after, &input).await?;
     plan.carry_out(ctx, &mut customer, before, after).await
 }
@@ -57,7 +58,9 @@ fn refuse_by_status(before: &Subscription, input: &Update) -> Result<()> {
     let collection = input.collection_method.is_some()
         || input.days_until_due.is_some()
         || !input.pause_collection.is_keep();
-    let terms = !input.default_tax_rates.is_keep() || !input.discounts.is_keep();
+    let terms = !input.billing_thresholds.is_keep()
+        || !input.default_tax_rates.is_keep()
+        || !input.discounts.is_keep();
     let says = !input.description.is_keep() || !input.default_payment_method.is_keep();
     if before.has_ended() && (items || time || collection || terms || says) {
         return Err(only_metadata());
@@ -179,6 +182,7 @@ async fn set_named(
 
 /// What of a change is billed for, or moves periods.
 pub(super) struct Plan {
+    pub(super) thresholds: Clear<ThresholdsInput>,
     pub(super) additions: Vec<AddInvoiceItem>,
     pub(super) items: Vec<super::input::ItemUpdate>,
     pub(super) terms: Terms,
@@ -201,6 +205,7 @@ impl Plan {
             )
         );
         let plan = Self {
+            thresholds: input.billing_thresholds.take(),
             additions: input.add_invoice_items.take().unwrap_or_default(),
             items: input.items.take().unwrap_or_default(),
             terms: Terms { behavior: input.proration_behavior, date: input.proration_date },
@@ -250,6 +255,7 @@ impl Plan {
             lines.extend(open_periods(ctx, &mut after).await?);
         }
         set_end(&mut after, self.cancel_at, self.cancel_at_period_end, ctx.now)?;
+        thresholds::set(&mut after, self.thresholds)?;
         additions::add(ctx, customer, &after, self.additions).await?;
         super::save(ctx, &before, &after).await?;
         let invoiced = anew || reset || (at_once && changed);
@@ -311,14 +317,14 @@ async fn close_usage(ctx: &mut Ctx, before: &Subscription, change: Change) -> Re
     for item in before.items.iter().rev() {
         if item.price.usage_type() == UsageType::Metered {
             let period = Period { start: unbilled_from(item), end: ctx.now };
-            lines.extend(lines_of_item(ctx, before, item, period).await?);
+            lines.extend(usage_lines(ctx, before, item, period).await?);
         }
     }
     Ok(lines)
 }
 
 /// Begins all periods anew, now, and gives the lines of what is paid in advance.
-async fn open_periods(ctx: &mut Ctx, after: &mut Subscription) -> Result<Vec<Line>> {
+pub(super) async fn open_periods(ctx: &mut Ctx, after: &mut Subscription) -> Result<Vec<Line>> {
     after.billing_cycle_anchor = ctx.now;
     after.terms.anchor_config = None;
     if after.status == Status::Trialing {
@@ -331,6 +337,7 @@ async fn open_periods(ctx: &mut Ctx, after: &mut Subscription) -> Result<Vec<Lin
         if let Some(item) = after.items.get_mut(place) {
             item.current_period = period;
             item.terms.usage_from = None;
+            item.terms.billed_early = None;
             item.terms.debits.clear();
         }
         lines.extend(charged);
@@ -354,6 +361,7 @@ async fn set_trial(ctx: &mut Ctx, after: &mut Subscription, end: Timestamp) -> R
             let start = if extended { item.current_period.start } else { ctx.now };
             item.current_period = Period { start, end };
             item.terms.usage_from = None;
+            item.terms.billed_early = None;
             item.terms.debits.clear();
         }
         if let Some(item) = after.items.get(place)

@@ -10,4 +10,5 @@ mod migrate;
 mod pause;
 mod proration;
 mod refused;
+mod thresholds;
 mod trials;
