@@ -7,16 +7,17 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use taximeter_kernel::id::Id;
 
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::params::{Decode as _, Node, Path};
 use crate::version::{self, ApiVersion};
 use crate::{
-    balance_transactions, charges, coupons, credit_notes, customers, discounts, invoices,
-    payment_intents, payment_methods, prices, products, promotion_codes, refunds, subscriptions,
-    test_clocks,
+    balance_transactions, charges, coupons, credit_notes, customers, discounts, invoice_payments,
+    invoices, payment_intents, payment_methods, prices, products, promotion_codes, refunds,
+    subscriptions, test_clocks,
 };
 
 /// The deepest path, in segments (Stripe's bound).
@@ -400,6 +401,9 @@ async fn walk_object(
         let list = subscriptions::list_of_customer(ctx, id).await?;
         members.insert("subscriptions".into(), list.into());
     }
+    if place.object == "invoice" {
+        put_payments(ctx, members, expand).await?;
+    }
     for (name, member) in members.iter_mut() {
         let below = expand.and_then(|e| e.get(name));
         let here = place.child(name);
@@ -421,6 +425,50 @@ async fn walk_object(
             }
         }
         walk(ctx, member, below, here).await?;
+    }
+    Ok(())
+}
+
+/// What of an invoice is read only when it is asked for: how it is paid. Before basil, an invoice
+/// named its payment intent.
+async fn put_payments(
+    ctx: &mut Ctx,
+    members: &mut serde_json::Map<String, Value>,
+    expand: Option<&Expand>,
+) -> Result<()> {
+    let asked = |name: &str| expand.is_some_and(|expand| expand.get(name).is_some());
+    let names_intent = ctx.caller.version.is_before(version::BASIL);
+    if !(names_intent || asked("payments") || asked("confirmation_secret")) {
+        return Ok(());
+    }
+    let Some(Ok(id)) = members.get("id").and_then(Value::as_str).map(Id::parse) else {
+        return Ok(());
+    };
+    let payments = invoice_payments::of_invoice(ctx, &id).await?;
+    let current = payments.iter().rfind(|p| p.status != invoice_payments::Status::Canceled);
+    if asked("payments") {
+        let data: Vec<Value> =
+            payments.iter().map(invoice_payments::InvoicePayment::wire).collect();
+        members.entry("payments").and_modify(|list| list["data"] = data.into());
+    }
+    if asked("confirmation_secret") {
+        let secret = current.filter(|p| p.status == invoice_payments::Status::Open).map(
+            |payment| json!({ "client_secret": payment.client_secret, "type": "payment_intent" }),
+        );
+        members.insert("confirmation_secret".into(), secret.into());
+    }
+    if names_intent && let Some(payment) = current {
+        let intent = payment.payment_intent.as_str();
+        let below = expand.and_then(|expand| expand.get("payment_intent"));
+        let shown = match below {
+            None => intent.into(),
+            Some(below) => {
+                let mut whole = load(ctx, Target::PaymentIntent, intent).await?;
+                walk(ctx, &mut whole, Some(below), Place::default()).await?;
+                whole
+            }
+        };
+        members.insert("payment_intent".into(), shown);
     }
     Ok(())
 }

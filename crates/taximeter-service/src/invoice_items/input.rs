@@ -9,7 +9,8 @@ use taximeter_kernel::time::{Period, Timestamp};
 
 use crate::discounts::DiscountInput;
 use crate::error::{Error, Result};
-use crate::params::{Clear, Metadata, MetadataChange, Range, Text};
+use crate::invoices::Invoice;
+use crate::params::{Clear, MetadataChange, Range, Text};
 use crate::prices::{PriceData, TaxBehavior};
 use crate::version::{ApiVersion, BASIL};
 
@@ -66,7 +67,7 @@ crate::params! {
         /// The draft that it goes on.
         pub invoice: Option<Text<255>>,
         /// The operator's own keys and values.
-        pub metadata: Metadata,
+        pub metadata: MetadataChange,
         /// The span that it is for.
         pub period: Option<PeriodInput>,
         /// A price of the catalog, as versions before basil say it.
@@ -82,7 +83,7 @@ crate::params! {
         /// The subscription with whose invoice it goes.
         pub subscription: Option<Text<255>>,
         /// The tax rates of it alone.
-        pub tax_rates: Option<Vec<Text<255>>>,
+        pub tax_rates: Clear<Vec<Text<255>>>,
         /// What each costs, in whole minor units, as versions before basil say it.
         pub unit_amount: Option<i64>,
         /// What each costs, in minor units with up to 12 decimals.
@@ -144,13 +145,39 @@ crate::params! {
 }
 
 impl PeriodInput {
-    pub(super) fn period(self) -> Result<Period> {
+    pub(crate) fn period(self) -> Result<Period> {
         let Self { start, end } = self;
         if end < start {
             return Err(Error::invalid("Invalid period: `end` must not be before `start`.")
                 .param("period[end]"));
         }
         Ok(Period { start, end })
+    }
+}
+
+impl Create {
+    /// A new item on a draft, that says what an update would.
+    pub(crate) fn on(invoice: &Invoice, said: Update) -> Self {
+        Self {
+            amount: said.amount,
+            currency: Some(invoice.currency),
+            customer: Some(Text(invoice.customer.as_str().to_owned())),
+            description: said.description,
+            discountable: said.discountable,
+            discounts: said.discounts,
+            invoice: None,
+            metadata: said.metadata,
+            period: said.period,
+            price: said.price,
+            price_data: said.price_data,
+            pricing: said.pricing,
+            quantity: said.quantity,
+            quantity_decimal: said.quantity_decimal,
+            subscription: None,
+            tax_rates: said.tax_rates,
+            unit_amount: said.unit_amount,
+            unit_amount_decimal: said.unit_amount_decimal,
+        }
     }
 }
 

@@ -28,6 +28,7 @@ use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::discounts::{self, DiscountInput, Holder};
 use crate::error::{Error, Result};
+use crate::invoices::{self, Held, Invoice};
 use crate::outbox;
 use crate::page::{List as Page, Slice};
 use crate::params::{Clear, Text};
@@ -248,6 +249,23 @@ pub async fn has_pending(ctx: &mut Ctx, customer: &Id<CustomerKind>) -> Result<b
 /// # Errors
 /// A 400 when a rule of invoice items is broken, or something that is named does not exist.
 pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<InvoiceItem> {
+    let held = match input.invoice.take() {
+        Some(invoice) => Some(invoices::named_draft(ctx, &invoice).await?),
+        None => None,
+    };
+    let item = make(ctx, input, held.as_ref()).await?;
+    if let Some(held) = &held {
+        invoices::lines_changed(ctx, &held.invoice.id).await?;
+    }
+    Ok(item)
+}
+
+/// Makes an invoice item: on a draft that is held, or a pending one.
+pub(crate) async fn make(
+    ctx: &mut Ctx,
+    mut input: Create,
+    held: Option<&Held>,
+) -> Result<InvoiceItem> {
     let asked = input.take_asked();
     let quantity = asked.quantity()?.unwrap_or(Decimal::ONE);
     let source = asked.source(&ctx.caller.version)?.ok_or_else(|| {
@@ -257,39 +275,40 @@ pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<InvoiceItem> {
         .code("parameter_missing")
         .param("amount")
     })?;
-    if input.invoice.is_some() {
-        return Err(on_invoice());
-    }
     let customer = input.customer.take().ok_or_else(|| Error::missing("customer"))?;
+    if let Some(held) = held {
+        refuse_other(held, &customer)?;
+    }
     let before = customers::locked(ctx, &customer, "customer").await?;
     test_clocks::follow(ctx, &before).await?;
-    if sql::count_pending(ctx, &before.id).await? >= PENDING_MAX {
-        return Err(Error::invalid(format!(
-            "A customer can have at most {PENDING_MAX} pending invoice items."
-        ))
-        .param("customer"));
-    }
+    refuse_too_many(ctx, &before.id, held).await?;
     let subscription = subscription_of(ctx, &before, input.subscription.take()).await?;
     let brought = look_up(ctx, source).await?;
     let currency = input
         .currency
+        .or_else(|| held.map(|held| held.invoice.currency))
         .or_else(|| subscription.as_ref().map(|subscription| subscription.currency))
         .or_else(|| brought.currency())
         .or(before.currency)
         .ok_or_else(|| Error::missing("currency"))?;
     check_currency(subscription.as_ref(), currency)?;
+    if let Some(held) = held {
+        check_invoice_currency(&held.invoice, currency)?;
+    }
     let mut customer = before.clone();
     customers::bind_currency(ctx, &mut customer, currency).await?;
     let description = input.description.as_deref();
     let priced = brought.priced(ctx, quantity, currency, description).await?;
     let id: Id<InvoiceItemKind> = ctx.new_id();
-    let tax_rates = match input.tax_rates {
+    let tax_rates = match input.tax_rates.or_none() {
         Some(rates) => Some(tax_rates::named(ctx, &rates, "tax_rates").await?),
         None => None,
     };
     let discounts = input.discounts.or_none().unwrap_or_default();
-    let held = apply_discounts(ctx, &id, &customer, currency, &[], discounts).await?;
+    let applied = apply_discounts(ctx, &id, &customer, currency, &[], discounts).await?;
     let now = Period { start: ctx.now, end: ctx.now };
+    let mut metadata = BTreeMap::new();
+    input.metadata.apply(&mut metadata)?;
     let new = NewItem {
         customer: customer.id.clone(),
         currency,
@@ -300,29 +319,98 @@ pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<InvoiceItem> {
         product: Some(priced.product),
         description: input.description.map(Into::into).or(priced.name),
         discountable: input.discountable.unwrap_or(priced.amount >= 0),
-        discounts: held,
+        discounts: applied,
         tax_rates: tax_rates.filter(|rates| !rates.is_empty()),
         period: input.period.map(PeriodInput::period).transpose()?.unwrap_or(now),
         subscription: subscription.map(|subscription| subscription.id),
         subscription_item: None,
-        invoice: None,
+        invoice: held.map(|held| held.invoice.id.clone()),
         proration: None,
         net_amount: None,
-        metadata: input.metadata.0,
+        metadata,
     };
     customers::save(ctx, &before, &customer).await?;
     insert_as(ctx, id, new).await
 }
 
-fn on_invoice() -> Error {
-    Error::invalid(
-        "Invoice items cannot be added to, changed on or removed from an invoice that is there \
-         already. Leave `invoice` out: the item goes on the customer's next invoice.",
-    )
-    .param("invoice")
+fn refuse_other(held: &Held, customer: &str) -> Result<()> {
+    if held.invoice.customer.as_str() == customer {
+        return Ok(());
+    }
+    let invoice = &held.invoice.id;
+    let message = format!("The invoice `{invoice}` does not belong to the customer `{customer}`.");
+    Err(Error::invalid(message).param("invoice"))
 }
 
-async fn subscription_of(
+async fn refuse_too_many(
+    ctx: &mut Ctx,
+    customer: &Id<CustomerKind>,
+    held: Option<&Held>,
+) -> Result<()> {
+    let (there, message, param) = match held {
+        Some(held) => (
+            i64::try_from(of_invoice(ctx, &held.invoice.id).await?.len()).unwrap_or(i64::MAX),
+            format!("An invoice can have at most {PENDING_MAX} invoice items."),
+            "invoice",
+        ),
+        None => (
+            sql::count_pending(ctx, customer).await?,
+            format!("A customer can have at most {PENDING_MAX} pending invoice items."),
+            "customer",
+        ),
+    };
+    if there < PENDING_MAX { Ok(()) } else { Err(Error::invalid(message).param(param)) }
+}
+
+fn check_invoice_currency(invoice: &Invoice, currency: Currency) -> Result<()> {
+    if invoice.currency == currency {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "The currency of the invoice item (`{}`) must be that of the invoice (`{}`).",
+        currency.code(),
+        invoice.currency.code()
+    ))
+    .param("currency"))
+}
+
+/// Puts a pending item of the same customer on a draft that is held.
+pub(crate) async fn assign(ctx: &mut Ctx, id: &str, invoice: &Invoice) -> Result<InvoiceItem> {
+    sql::lock(ctx, id).await?;
+    let Some(mut item) = sql::find(ctx, id).await? else {
+        return Err(ctx.no_such(InvoiceItemKind::NOUN, id, "invoice_item").await?);
+    };
+    let refuse = |message: String| Err(Error::invalid(message).param("invoice_item"));
+    if item.customer != invoice.customer {
+        return refuse(format!(
+            "The invoice item `{id}` does not belong to the customer `{}`.",
+            invoice.customer
+        ));
+    }
+    if item.invoice.is_some() {
+        return refuse(format!("The invoice item `{id}` is on an invoice already."));
+    }
+    check_invoice_currency(invoice, item.currency)?;
+    claim(ctx, std::slice::from_ref(&item.id), &invoice.id).await?;
+    item.invoice = Some(invoice.id.clone());
+    Ok(item)
+}
+
+/// Takes an item off a draft that is held: it is pending again.
+pub(crate) async fn release(ctx: &mut Ctx, item: &InvoiceItem) -> Result<()> {
+    refuse_too_many(ctx, &item.customer, None).await?;
+    sql::release(ctx, &item.id).await
+}
+
+/// Reads and holds the item behind a line of a draft that is held.
+pub(crate) async fn held(ctx: &mut Ctx, id: &str) -> Result<InvoiceItem> {
+    sql::lock(ctx, id).await?;
+    let item = sql::find(ctx, id).await?;
+    item.ok_or_else(|| Error::internal(format!("no invoice item is called {id}")))
+}
+
+/// The subscription of a customer that a request names.
+pub(crate) async fn subscription_of(
     ctx: &mut Ctx,
     customer: &Customer,
     id: Option<Text<255>>,
@@ -345,7 +433,8 @@ async fn subscription_of(
     Ok(Some(subscription))
 }
 
-fn check_currency(
+/// What is for a subscription is in its currency.
+pub(crate) fn check_currency(
     subscription: Option<&subscriptions::Subscription>,
     currency: Currency,
 ) -> Result<()> {
@@ -385,18 +474,40 @@ pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<InvoiceItem> {
     }
 }
 
+/// Holds an item whose id is in the path, and before it the draft that it is on.
 async fn editable(ctx: &mut Ctx, id: &str) -> Result<InvoiceItem> {
+    let seen = retrieve(ctx, id).await?;
+    if let Some(invoice) = &seen.invoice {
+        invoices::named_draft(ctx, invoice.as_str()).await?;
+    }
     sql::lock(ctx, id).await?;
     let item = retrieve(ctx, id).await?;
-    if item.invoice.is_some() { Err(on_invoice()) } else { Ok(item) }
+    if item.invoice != seen.invoice {
+        let message = format!("The invoice item `{id}` is on another invoice by now.");
+        return Err(Error::new(crate::error::Kind::Conflict, message).code("lock_timeout"));
+    }
+    Ok(item)
 }
 
-/// Changes a pending invoice item.
+/// Changes an invoice item that is pending, or on a draft.
 ///
 /// # Errors
-/// A 404 when there is none, a 400 when it is on an invoice or a rule of invoice items is broken.
-pub async fn update(ctx: &mut Ctx, id: &str, mut input: Update) -> Result<InvoiceItem> {
-    let before = editable(ctx, id).await?;
+/// A 404 when there is none, a 400 when its invoice is no draft or a rule of invoice items is broken.
+pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<InvoiceItem> {
+    let item = editable(ctx, id).await?;
+    let item = change(ctx, item, input).await?;
+    if let Some(invoice) = &item.invoice {
+        invoices::lines_changed(ctx, invoice).await?;
+    }
+    Ok(item)
+}
+
+/// Changes an item that is held, and not the invoice that it is on.
+pub(crate) async fn change(
+    ctx: &mut Ctx,
+    before: InvoiceItem,
+    mut input: Update,
+) -> Result<InvoiceItem> {
     let mut item = before.clone();
     let asked = input.take_asked();
     let quantity = asked.quantity()?;
@@ -474,17 +585,21 @@ async fn reprice(
     Ok(())
 }
 
-/// Deletes a pending invoice item.
+/// Deletes an invoice item that is pending, or on a draft.
 ///
 /// # Errors
-/// A 404 when there is none, a 400 when it is on an invoice.
+/// A 404 when there is none, a 400 when its invoice is no draft.
 pub async fn delete(ctx: &mut Ctx, id: &str, _: Delete) -> Result<Value> {
     let item = editable(ctx, id).await?;
     discard(ctx, &item).await?;
+    if let Some(invoice) = &item.invoice {
+        invoices::lines_changed(ctx, invoice).await?;
+    }
     Ok(json!({ "id": item.id.as_str(), "object": "invoiceitem", "deleted": true }))
 }
 
-async fn discard(ctx: &mut Ctx, item: &InvoiceItem) -> Result<()> {
+/// Deletes an item that is held, and not the line that it is on an invoice.
+pub(crate) async fn discard(ctx: &mut Ctx, item: &InvoiceItem) -> Result<()> {
     for discount in discounts::of(ctx, &item.discounts).await? {
         if discount.kind == discounts::HolderKind::InvoiceItem {
             discounts::remove(ctx, &discount.id).await?;

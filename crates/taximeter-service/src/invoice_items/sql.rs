@@ -147,6 +147,15 @@ pub(super) async fn claim(
     Ok(ctx.tx.execute(sql, args).await? == 1)
 }
 
+/// Takes an item off the invoice that it is on.
+pub(super) async fn release(ctx: &mut Ctx, id: &Id<InvoiceItemKind>) -> Result<()> {
+    let args = ctx.args([Arg::from(id)]);
+    let sql = "UPDATE invoice_items SET invoice = NULL \
+               WHERE account = $1 AND livemode = $2 AND id = $3";
+    ctx.tx.execute(sql, args).await?;
+    Ok(())
+}
+
 /// The test clock of a customer.
 pub(super) async fn clock_of(
     ctx: &mut Ctx,

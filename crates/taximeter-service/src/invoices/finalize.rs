@@ -68,6 +68,13 @@ pub(super) async fn put_down(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
     jobs::schedule(ctx, job, invoice.next_due()).await
 }
 
+/// Forgets what time would bring to an invoice that is deleted.
+pub(super) async fn take_up(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
+    let subject = invoice.id.as_str();
+    let job = Job { kind: jobs::Kind::Invoice, subject, clock: invoice.test_clock.as_ref() };
+    jobs::schedule(ctx, job, None).await
+}
+
 /// Keeps a new draft, and tells of it.
 ///
 /// # Errors

@@ -23,6 +23,19 @@ pub(crate) async fn sweep_pending(ctx: &mut Ctx, invoice: &mut Invoice) -> Resul
     Ok(())
 }
 
+/// Puts what is pending on a draft that is made by hand: of a subscription's, only what is for it;
+/// else all that is in its currency.
+pub(super) async fn sweep_own(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
+    let pending = invoice_items::pending(ctx, &invoice.customer, None).await?;
+    let swept = pending.into_iter().filter(|item| {
+        let own = invoice.subscription.is_none() || item.subscription == invoice.subscription;
+        own && item.currency == invoice.currency
+    });
+    let lines: Vec<Line> = swept.map(|item| line_of(ctx, &item)).collect();
+    invoice.lines.extend(lines);
+    Ok(())
+}
+
 /// Notes on the items of an invoice that is kept that they are on it.
 pub(super) async fn claim(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
     let ids = invoice.lines.iter().filter_map(|line| line.invoice_item.as_deref());

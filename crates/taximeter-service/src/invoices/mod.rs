@@ -5,9 +5,13 @@ mod build;
 mod collect;
 mod credit;
 mod details;
+mod drafts;
 mod end;
 mod finalize;
+mod input;
 mod items;
+mod lines;
+mod manual;
 pub mod preview;
 mod sql;
 mod totals;
@@ -24,10 +28,14 @@ pub use details::{
     Credited, Details, DiscountAmount, FinalizationError, LineDetails, TaxAmount, ThresholdReason,
     UncollectibleReason,
 };
+pub(crate) use drafts::{Held, lines_changed, named_draft};
 pub use end::{Finalize, Pay, Plain, mark_uncollectible, pay, send, void};
 pub(crate) use end::{give_up, void_held};
 pub use finalize::{finalize as finalize_held, keep_draft};
+pub use input::{AddLines, Create, Delete, LineUpdate, RemoveLines, Update, UpdateLines};
 pub(crate) use items::sweep_pending;
+pub use lines::{add_lines, remove_lines, update_line, update_lines};
+pub use manual::{create, delete, update};
 use serde_json::Value;
 use taximeter_db::Arg;
 use taximeter_kernel::id::{
@@ -119,6 +127,8 @@ pub(crate) async fn locked_with_customer(
         if let Some(subscription) = &invoice.subscription {
             invoice.subscription_metadata = subscriptions::metadata_of(ctx, subscription).await?;
         }
+    } else {
+        totals::read_rates(ctx, &mut invoice).await?;
     }
     Ok(Some((invoice, customer)))
 }
@@ -185,7 +195,7 @@ async fn complete(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
         return Err(Error::internal(format!("lines of {id} come to {sum:?}, not {subtotal}")));
     }
     if invoice.status != Status::Draft {
-        return Ok(());
+        return totals::read_rates(ctx, invoice).await;
     }
     build::recount(ctx, invoice, None).await?;
     let customer = customers::retrieve_any(ctx, invoice.customer.as_str()).await?;

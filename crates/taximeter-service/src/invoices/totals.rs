@@ -48,6 +48,12 @@ pub(super) async fn add_up(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
     Ok(())
 }
 
+/// Reads the rates that a finalized invoice was taxed by.
+pub(super) async fn read_rates(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
+    invoice.tax_rates = rates_of(ctx, invoice).await?;
+    Ok(())
+}
+
 fn set(invoice: &mut Invoice, used: &[&Discount], totals: &Totals) {
     let reason = match invoice.customer_snapshot.tax_exempt.as_str() {
         "exempt" => "customer_exempt",

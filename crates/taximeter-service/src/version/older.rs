@@ -123,12 +123,22 @@ fn invoice(members: &mut Map<String, Value>) {
     members.insert("quote".into(), Value::Null);
     members.insert("paid".into(), json!(members.get("status") == Some(&json!("paid"))));
     members.insert("paid_out_of_band".into(), false.into());
-    for null in ["charge", "payment_intent", "application_fee_amount", "transfer_data", "tax"] {
+    let charge =
+        members.get("payment_intent").map_or(Value::Null, |it| it["latest_charge"].clone());
+    members.insert("charge".into(), charge);
+    // Whoever reads an invoice puts it in; an event does not tell of it.
+    members.entry("payment_intent").or_insert(Value::Null);
+    for null in ["application_fee_amount", "transfer_data"] {
         members.insert(null.into(), Value::Null);
     }
     members.insert("discount".into(), Value::Null);
-    members.insert("total_tax_amounts".into(), json!([]));
-    for newer in ["total_taxes", "amount_overpaid", "payments", "confirmation_secret"] {
+    let taxes = members.remove("total_taxes").unwrap_or(Value::Null);
+    let sum: i64 =
+        taxes.as_array().into_iter().flatten().filter_map(|t| t["amount"].as_i64()).sum();
+    let any = taxes.as_array().is_some_and(|taxes| !taxes.is_empty());
+    members.insert("tax".into(), if any { json!(sum) } else { Value::Null });
+    members.insert("total_tax_amounts".into(), tax_amounts(&taxes));
+    for newer in ["amount_overpaid", "payments", "confirmation_secret"] {
         members.remove(newer);
     }
 }
@@ -137,21 +147,29 @@ fn invoice(members: &mut Map<String, Value>) {
 fn line_item(members: &mut Map<String, Value>) {
     let parent = members.remove("parent").unwrap_or(Value::Null);
     let pricing = members.remove("pricing").unwrap_or(Value::Null);
-    let details = &parent["subscription_item_details"];
+    let kind =
+        if parent["type"] == "invoice_item_details" { "invoiceitem" } else { "subscription" };
+    let own =
+        if kind == "invoiceitem" { "invoice_item_details" } else { "subscription_item_details" };
+    let details = &parent[own];
     let price = pricing["price_details"]["price"].clone();
     let unit = pricing["unit_amount_decimal"].clone();
-    members.insert("type".into(), "subscription".into());
+    members.insert("type".into(), kind.into());
+    if details["invoice_item"].is_string() {
+        members.insert("invoice_item".into(), details["invoice_item"].clone());
+    }
     members.insert("plan".into(), plan_of(&price));
     members.insert("price".into(), price);
     members.insert("proration".into(), details["proration"].clone());
-    members.insert("proration_details".into(), json!({ "credited_items": null }));
+    members.insert("proration_details".into(), details["proration_details"].clone());
     members.insert("subscription_item".into(), details["subscription_item"].clone());
     members.insert("unit_amount_excluding_tax".into(), unit);
     let amount = members.get("amount").cloned().unwrap_or(Value::Null);
     members.insert("amount_excluding_tax".into(), amount);
-    members.insert("tax_amounts".into(), json!([]));
+    let taxes = members.remove("taxes").unwrap_or(Value::Null);
+    members.insert("tax_amounts".into(), tax_amounts(&taxes));
     members.insert("tax_rates".into(), json!([]));
-    for newer in ["taxes", "quantity_decimal", "subtotal"] {
+    for newer in ["quantity_decimal", "subtotal"] {
         members.remove(newer);
     }
 }
@@ -182,6 +200,11 @@ fn credit_note(members: &mut Map<String, Value>) {
     let refunds = members.remove("refunds").unwrap_or(Value::Null);
     members.insert("refund".into(), refunds[0]["refund"].clone());
     let taxes = members.remove("total_taxes").unwrap_or(Value::Null);
+    members.insert("tax_amounts".into(), tax_amounts(&taxes));
+}
+
+/// Taxes as they were told of before basil.
+fn tax_amounts(taxes: &Value) -> Value {
     let amount = |tax: &Value| {
         json!({
             "amount": tax["amount"],
@@ -191,8 +214,7 @@ fn credit_note(members: &mut Map<String, Value>) {
             "taxable_amount": tax["taxable_amount"],
         })
     };
-    let amounts: Vec<Value> = taxes.as_array().into_iter().flatten().map(amount).collect();
-    members.insert("tax_amounts".into(), amounts.into());
+    taxes.as_array().into_iter().flatten().map(amount).collect()
 }
 
 /// The plan that a price was, from what its wire form says.

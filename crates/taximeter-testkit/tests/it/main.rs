@@ -41,6 +41,8 @@ mod lane;
 #[cfg(test)]
 mod lists;
 #[cfg(test)]
+mod manual_invoices;
+#[cfg(test)]
 mod meter_error_reports;
 #[cfg(test)]
 mod meter_event_batch;
