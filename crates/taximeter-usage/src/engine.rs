@@ -1,5 +1,6 @@
 //! The engine as others see it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use taximeter_kernel::time::{Period, Timestamp};
 
 use crate::batch::Batch;
 use crate::error::{AppendError, OpenError, ReadError};
-use crate::event::{Appended, Corrected, Correction, Event};
+use crate::event::{Appended, Corrected, Correction, Event, Series, Standing};
 use crate::log::create_dir;
 use crate::log::disk::{Disk, OsDisk};
 use crate::query::{EventPage, EventQuery, UsageGroup, UsageQuery};
@@ -160,6 +161,20 @@ impl Engine {
     pub fn usage_in(&self, query: &UsageQuery, period: Period) -> Result<Usage, ReadError> {
         let groups = self.usage(query, &[period.start, period.end])?;
         Ok(groups.first().and_then(|group| group.usage.first()).copied().unwrap_or(Usage::NONE))
+    }
+
+    /// The events of a series with a timestamp in `period`, by their place in the order, and how
+    /// each stood when nothing behind the place `as_of` was recorded.
+    ///
+    /// # Errors
+    /// As for [`usage`](Self::usage).
+    pub fn standings(
+        &self,
+        series: &Series,
+        period: Period,
+        as_of: Option<u64>,
+    ) -> Result<BTreeMap<u64, Standing>, ReadError> {
+        self.inner.shard.standings(series, period, as_of)
     }
 
     /// The recorded events that `query` asks for, cancelled and amended ones too.

@@ -1,5 +1,6 @@
 //! A shard: a log and the state that the log determines, with the one thread that changes both.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use taximeter_kernel::aggregate::Usage;
 use taximeter_kernel::id::{Customer, Id, Scope};
-use taximeter_kernel::time::Timestamp;
+use taximeter_kernel::time::{Period, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::background::{Background, Threads, Work};
@@ -15,7 +16,7 @@ use crate::batch::{Batch, EVENT_BYTES_MAX};
 use crate::commit::Committer;
 use crate::engine::{Options, Stats};
 use crate::error::{AppendError, OpenError, ReadError};
-use crate::event::{Action, Appended, Corrected, Correction, Event};
+use crate::event::{Action, Appended, Corrected, Correction, Event, Series, Standing};
 use crate::index::Index;
 use crate::known::KnownValues;
 use crate::log::disk::Disk;
@@ -25,6 +26,7 @@ use crate::queue::{AppendDone, AppendJob, CorrectJob, Queue, Size};
 use crate::record::{Record, View};
 use crate::replay::Replay;
 use crate::state::State;
+use crate::totals::standings;
 use crate::totals::usage::Plan;
 use crate::{listing, lookup};
 
@@ -128,6 +130,17 @@ impl Shard {
             return Ok(if query.group_by.is_empty() { vec![group] } else { Vec::new() });
         };
         self.state.read(&plan.needs, |layers| plan.answer(layers))
+    }
+
+    pub(crate) fn standings(
+        &self,
+        series: &Series,
+        period: Period,
+        as_of: Option<u64>,
+    ) -> Result<BTreeMap<u64, Standing>, ReadError> {
+        let Some(needs) = standings::needs(series, period) else { return Ok(BTreeMap::new()) };
+        let as_of = as_of.unwrap_or(u64::MAX);
+        self.state.read(&needs, |layers| standings::standings(&needs, layers, period, as_of))
     }
 
     pub(crate) fn events(&self, query: &EventQuery) -> Result<EventPage, ReadError> {

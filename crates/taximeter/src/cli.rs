@@ -281,6 +281,17 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Usage(UsageCommand),
 
+    /// Derive a finalized invoice again from the usage log, and say whether it is the same
+    ///
+    /// Every metered line is counted from the events in the log, up to where the log was when the
+    /// invoice was finalized, and rated and added up anew. Ends with 1 when something differs, and
+    /// names what. Needs the data directory to itself.
+    #[command(after_help = "\
+Examples:
+  taximeter verify-invoice in_4kZ8...
+  taximeter verify-invoice in_4kZ8... --json")]
+    VerifyInvoice(VerifyInvoiceFlags),
+
     /// Check the data directory, the database, the usage log, the keys, the address and the clock
     ///
     /// Changes nothing but what a start would mend as well. Give it the options that `serve` is
@@ -289,6 +300,18 @@ pub(crate) enum Command {
 
     /// Print the version
     Version,
+}
+
+/// Which invoice to verify.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyInvoiceFlags {
+    /// The invoice's id
+    #[arg(value_name = "INVOICE")]
+    pub(crate) invoice: String,
+
+    /// As one object of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What to do with keys.

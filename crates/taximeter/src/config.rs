@@ -199,6 +199,7 @@ pub(crate) fn command_log(
         | Command::Accounts(_)
         | Command::Migrate(_)
         | Command::Usage(_)
+        | Command::VerifyInvoice(_)
         | Command::Version => log(&ServeFlags::default(), environment, "warn"),
     }
 }

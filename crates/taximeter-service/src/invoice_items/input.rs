@@ -83,7 +83,7 @@ crate::params! {
         /// The subscription with whose invoice it goes.
         pub subscription: Option<Text<255>>,
         /// The tax rates of it alone.
-        pub tax_rates: Clear<Vec<Text<255>>>,
+        pub tax_rates: Option<Vec<Text<255>>>,
         /// What each costs, in whole minor units, as versions before basil say it.
         pub unit_amount: Option<i64>,
         /// What each costs, in minor units with up to 12 decimals.
@@ -174,7 +174,7 @@ impl Create {
             quantity: said.quantity,
             quantity_decimal: said.quantity_decimal,
             subscription: None,
-            tax_rates: said.tax_rates,
+            tax_rates: said.tax_rates.or_none(),
             unit_amount: said.unit_amount,
             unit_amount_decimal: said.unit_amount_decimal,
         }

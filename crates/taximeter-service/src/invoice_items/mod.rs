@@ -300,7 +300,7 @@ pub(crate) async fn make(
     let description = input.description.as_deref();
     let priced = brought.priced(ctx, quantity, currency, description).await?;
     let id: Id<InvoiceItemKind> = ctx.new_id();
-    let tax_rates = match input.tax_rates.or_none() {
+    let tax_rates = match input.tax_rates {
         Some(rates) => Some(tax_rates::named(ctx, &rates, "tax_rates").await?),
         None => None,
     };

@@ -33,6 +33,8 @@ pub struct ProrationDetails {
     pub credited_items: Option<Credited>,
     /// What discounts took off when it was made: the discount's id and the amount.
     pub discount_amounts: Vec<(String, i64)>,
+    /// The start and end of the whole period that it is a part of, in seconds.
+    pub whole: Option<(i64, i64)>,
 }
 
 impl Credited {

@@ -7,6 +7,7 @@ mod credit;
 mod details;
 mod drafts;
 mod end;
+mod explain;
 mod finalize;
 mod input;
 mod items;
@@ -16,6 +17,7 @@ pub mod preview;
 mod sql;
 mod totals;
 mod types;
+pub mod verify;
 mod wire;
 
 pub use advance::advance;
@@ -31,6 +33,7 @@ pub use details::{
 pub(crate) use drafts::{Held, lines_changed, named_draft};
 pub use end::{Finalize, Pay, Plain, mark_uncollectible, pay, send, void};
 pub(crate) use end::{give_up, void_held};
+pub use explain::explanation;
 pub use finalize::{finalize as finalize_held, keep_draft};
 pub use input::{AddLines, Create, Delete, LineUpdate, RemoveLines, Update, UpdateLines};
 pub(crate) use items::sweep_pending;

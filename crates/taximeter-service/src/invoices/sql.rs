@@ -1,7 +1,7 @@
 //! The statements of invoices and their lines.
 
-use taximeter_db::{Arg, Cells, DbError, Row};
-use taximeter_kernel::id::{Customer, Id, Invoice as InvoiceKind, Subscription};
+use taximeter_db::{Arg, Cells, DbError, Row, Tx};
+use taximeter_kernel::id::{Customer, Id, Invoice as InvoiceKind, Mode, Scope, Subscription};
 use taximeter_kernel::time::Period;
 
 use super::{Invoice, Line};
@@ -92,6 +92,23 @@ pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Invoice>> {
     let args = ctx.args([Arg::from(id)]);
     let sql = "SELECT * FROM invoices WHERE account = $1 AND livemode = $2 AND id = $3";
     Ok(ctx.tx.optional(sql, args).await?)
+}
+
+/// Whose an invoice is, for an operator who knows its id only.
+pub(super) async fn scopes(tx: &mut Tx, id: &str) -> Result<Vec<Scope>> {
+    const SCOPES_MAX: i64 = 7;
+    let sql = "SELECT account, livemode FROM invoices WHERE id = $1 ORDER BY seq LIMIT $2";
+    let rows: Vec<Owner> = tx.rows(sql, vec![Arg::from(id), Arg::from(SCOPES_MAX)]).await?;
+    Ok(rows.into_iter().map(|owner| owner.0).collect())
+}
+
+struct Owner(Scope);
+
+impl Row for Owner {
+    fn read(cells: &Cells<'_>) -> Result<Self, DbError> {
+        let mode = Mode::from_live(cells.get("livemode")?);
+        Ok(Self(Scope { account: cells.get("account")?, mode }))
+    }
 }
 
 /// Reads the lines of an invoice: two for each of the 100 tiers of 20 items, and pending items.

@@ -18,6 +18,18 @@ use crate::tax_rates::{self, TaxRate};
 /// A 400 when the invoice amounts to more than can be billed.
 pub(super) async fn add_up(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
     let discounts = discounts_of(ctx, invoice).await?;
+    add_up_with(ctx, invoice, &discounts).await
+}
+
+/// Adds a finalized invoice up again, by the discounts that were taken off it.
+pub(super) async fn add_up_again(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
+    let taken = &invoice.details.total_discount_amounts;
+    let ids: Vec<String> = taken.iter().map(|taken| taken.discount.clone()).collect();
+    let discounts = discounts::of(ctx, &parsed::<DiscountKind>(&ids)?).await?;
+    add_up_with(ctx, invoice, &discounts).await
+}
+
+async fn add_up_with(ctx: &mut Ctx, invoice: &mut Invoice, discounts: &[Discount]) -> Result<()> {
     invoice.tax_rates = rates_of(ctx, invoice).await?;
     let amounts: Vec<Amount> = invoice
         .lines
@@ -29,7 +41,7 @@ pub(super) async fn add_up(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
         .collect();
     let mut used = Vec::new();
     let mut reductions: Vec<Reduction> = Vec::new();
-    for discount in &discounts {
+    for discount in discounts {
         if let Some(reduction) = reduction(invoice, discount) {
             used.push(discount);
             reductions.push(reduction);

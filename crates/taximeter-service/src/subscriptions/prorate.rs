@@ -53,7 +53,8 @@ impl Change {
             };
             let amount = amount.checked_neg().ok_or_else(too_large)?;
             let rest = Period { start: self.at, end: period.end };
-            self.put(ctx, before, item, Part { amount, rest, debit: Some(&debit) }).await?;
+            let whole = period.contains(self.at).then_some(period);
+            self.put(ctx, before, item, Part { amount, rest, whole, debit: Some(&debit) }).await?;
         }
         Ok(())
     }
@@ -76,7 +77,9 @@ impl Change {
         let amount = prorate::of_rest(net_amount(ctx, after, item).await?, whole, self.at)
             .map_err(|error| too_large().because(error))?;
         let rest = Period { start: self.at, end: whole.end };
-        let id = self.put(ctx, after, item, Part { amount, rest, debit: None }).await?;
+        let id = self
+            .put(ctx, after, item, Part { amount, rest, whole: Some(whole), debit: None })
+            .await?;
         item.terms.debits = vec![Debit {
             line: None,
             invoice_item: Some(id),
@@ -135,6 +138,7 @@ impl Change {
         let details = ProrationDetails {
             credited_items: part.debit.and_then(credited),
             discount_amounts: Vec::new(),
+            whole: part.whole.map(|whole| (whole.start.0, whole.end.0)),
         };
         let new = NewItem {
             amount: part.amount,
@@ -153,6 +157,8 @@ impl Change {
 struct Part<'a> {
     amount: i64,
     rest: Period,
+    /// What it is the rest of.
+    whole: Option<Period>,
     /// What is given back, if it is not a charge.
     debit: Option<&'a Debit>,
 }

@@ -1,5 +1,6 @@
 //! Invoices by hand: made, changed, their lines put on and taken off, deleted.
 
+mod explained;
 mod lines;
 
 use serde_json::{Value, json};

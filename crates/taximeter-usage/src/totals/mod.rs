@@ -4,4 +4,5 @@ pub(crate) mod keys;
 pub(crate) mod layers;
 pub(crate) mod merged;
 pub(crate) mod rows;
+pub(crate) mod standings;
 pub(crate) mod usage;

@@ -5,6 +5,7 @@ mod doctor;
 mod keys;
 mod migrate;
 mod usage;
+mod verify_invoice;
 pub(crate) mod version;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ pub(crate) async fn run(
         Command::Accounts(AccountsCommand::List) => accounts::list(store).await,
         Command::Migrate(flags) => migrate::run(store, &flags).await,
         Command::Usage(command) => usage::run(command, store, environment).await,
+        Command::VerifyInvoice(flags) => verify_invoice::run(store, &flags).await,
         Command::Doctor(flags) => doctor::run(store, &flags, environment).await,
         Command::Version | Command::Serve(_) => Ok(version::run()),
     }

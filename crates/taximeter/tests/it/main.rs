@@ -27,4 +27,6 @@ mod tls;
 #[cfg(test)]
 mod usage;
 #[cfg(test)]
+mod verify_invoice;
+#[cfg(test)]
 mod webhooks;

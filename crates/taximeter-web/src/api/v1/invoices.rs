@@ -20,6 +20,7 @@ resource! { "invoice":
     POST "/v1/invoices/{id}/remove_lines" => invoices::remove_lines(id, invoices::RemoveLines);
     POST "/v1/invoices/{id}/lines/{part}" => invoices::update_line(id, part, invoices::LineUpdate);
     GET "/v1/invoices/{id}/lines" => invoices::lines(id, invoices::Lines);
+    GET "/v1/invoices/{id}/lines/{part}/explanation" => invoices::explanation(id, part);
     POST "/v1/invoices/{id}/finalize" => invoices::finalize(id, invoices::Finalize);
     POST "/v1/invoices/{id}/pay" => invoices::pay(id, invoices::Pay);
     POST "/v1/invoices/{id}/send" => invoices::send(id, invoices::Plain);

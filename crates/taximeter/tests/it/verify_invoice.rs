@@ -1,0 +1,146 @@
+//! `taximeter verify-invoice`, on what a server made.
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+use taximeter_db::{Arg, Db};
+
+use crate::server::{Server, fail, succeed, taximeter};
+
+const DAY_S: i64 = 86_400;
+
+struct Shop {
+    server: Server,
+    key: String,
+}
+
+impl Shop {
+    fn post(&self, path: &str, form: &str) -> Value {
+        let (status, body) = self.server.post(path, &self.key, form);
+        assert_eq!(status, 200, "{path} {form}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let (status, body) = self.server.get(path, &self.key);
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    fn made(&self, path: &str, form: &str) -> String {
+        self.post(path, form)["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A month of a customer on a test clock, invoiced: 13 and 17.5 were used and 1300 canceled, each
+    /// at 3.6 beyond the first 7, with a tenth off and 10 % tax on top.
+    fn invoice(&self) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let start = i64::try_from(now).unwrap() - 33 * DAY_S;
+        let clock = self.made("/v1/test_helpers/test_clocks", &format!("frozen_time={start}"));
+        let customer = self.made("/v1/customers", &format!("test_clock={clock}"));
+        let meter = self.made(
+            "/v1/billing/meters",
+            "display_name=M&event_name=call&default_aggregation[formula]=sum",
+        );
+        let price = self.made(
+            "/v1/prices",
+            &format!(
+                "currency=usd&billing_scheme=tiered&tiers_mode=graduated&tiers[0][up_to]=7\
+                 &tiers[0][unit_amount]=0&tiers[1][up_to]=inf&tiers[1][unit_amount_decimal]=3.6\
+                 &recurring[interval]=month&recurring[usage_type]=metered\
+                 &recurring[meter]={meter}&product_data[name]=Calls"
+            ),
+        );
+        let rate = self.made("/v1/tax_rates", "display_name=VAT&percentage=10&inclusive=false");
+        self.made("/v1/coupons", "id=TENTH&percent_off=10&duration=forever");
+        self.made(
+            "/v1/subscriptions",
+            &format!(
+                "customer={customer}&items[0][price]={price}&collection_method=send_invoice\
+                 &days_until_due=7&default_tax_rates[]={rate}&discounts[0][coupon]=TENTH"
+            ),
+        );
+        for (identifier, value, at) in
+            [("a", "13", start + 7), ("b", "17.5", start + 9 * DAY_S), ("c", "1300", start + 101)]
+        {
+            let form = format!(
+                "event_name=call&identifier={identifier}&payload[stripe_customer_id]={customer}\
+                 &payload[value]={value}&timestamp={at}"
+            );
+            self.post("/v1/billing/meter_events", &form);
+        }
+        self.post(
+            "/v1/billing/meter_event_adjustments",
+            "event_name=call&type=cancel&cancel[identifier]=c",
+        );
+        let to = start + 31 * DAY_S + 3 * 3_600;
+        let path = format!("/v1/test_helpers/test_clocks/{clock}");
+        self.post(&format!("{path}/advance"), &format!("frozen_time={to}"));
+        let began = Instant::now();
+        while self.get(&path)["status"] != "ready" {
+            assert!(began.elapsed() < Duration::from_secs(60), "the clock does not arrive");
+            std::thread::yield_now();
+        }
+        let list = self.get(&format!("/v1/invoices?customer={customer}&status=open"));
+        let invoice = &list["data"][0];
+        // 23.5 at 3.6 are 84.6; a tenth of 85 are 9 (8.5); 10 % on 76 are 8.
+        assert_eq!(invoice["total"], 84, "{invoice}");
+        let late = format!(
+            "event_name=call&payload[stripe_customer_id]={customer}&payload[value]=101&timestamp={}",
+            start + DAY_S
+        );
+        self.post("/v1/billing/meter_events", &late);
+        invoice["id"].as_str().unwrap().to_owned()
+    }
+}
+
+async fn tamper(dir: &Path, statements: &[&'static str], invoice: &str) {
+    let db = Db::open_sqlite(&dir.join("taximeter.db")).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    for sql in statements {
+        assert!(tx.execute(sql, vec![Arg::from(invoice)]).await.unwrap() > 0, "{sql}");
+    }
+    tx.commit().await.unwrap();
+    db.close().await;
+}
+
+#[tokio::test]
+async fn an_invoice_is_derived_again_from_the_log_and_what_differs_is_named() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path();
+    let server = Server::start(dir, &[]);
+    let key = server.keys().into_iter().find(|key| key.starts_with("sk_test_")).unwrap();
+    let shop = Shop { server, key };
+    let invoice = shop.invoice();
+    let said = fail(dir, &["verify-invoice", &invoice]);
+    assert!(said.contains("stop it first, or run this on a copy"), "{said}");
+    shop.server.stop();
+    let told = succeed(dir, &["verify-invoice", &invoice]);
+    let equal = format!(
+        "{invoice} is what was derived again: 2 metered of 2 lines, from 2 events in the log\n"
+    );
+    assert_eq!(told, equal);
+    let said = fail(dir, &["verify-invoice", "in_none"]);
+    assert!(said.starts_with("error: no invoice is called in_none"), "{said}");
+    // A total that does not follow from the lines.
+    tamper(dir, &["UPDATE invoices SET total = total + 1 WHERE id = $1"], &invoice).await;
+    let args = ["verify-invoice", &invoice, "--json", "--data-dir", dir.to_str().unwrap()];
+    let outcome = taximeter(&args);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(report["equal"], false);
+    assert_eq!(report["difference"], "total: the invoice says 85, and 84 was derived");
+    // Lines that do not follow from the log.
+    let statements = [
+        "UPDATE invoices SET subtotal = subtotal + 1 WHERE id = $1",
+        "UPDATE invoice_lines SET amount = amount + 1 WHERE invoice = $1 AND position = 1",
+    ];
+    tamper(dir, &statements, &invoice).await;
+    let outcome = taximeter(&args);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let difference = report["difference"].as_str().unwrap();
+    assert!(difference.starts_with("amount of il_"), "{difference}");
+    assert!(difference.ends_with(": the invoice says 86, and 85 was derived"), "{difference}");
+}
