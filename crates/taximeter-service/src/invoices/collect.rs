@@ -1,5 +1,6 @@
 //! Collecting invoices: what pays them, what becomes of one that was paid, and of one that was not.
 
+use serde_json::Value;
 use taximeter_kernel::id::{Id, Invoice as InvoiceKind};
 use taximeter_kernel::time::Timestamp;
 
@@ -82,7 +83,7 @@ async fn try_once(
     match payments::attempt(ctx, &to_pay(invoice, customer), &method, off_session).await? {
         Attempt::Paid => {
             subscriptions::paid_with(ctx, invoice, &method.id).await?;
-            paid(ctx, invoice, customer, 0).await?;
+            charged(ctx, invoice, customer).await?;
             Ok(Collected::Paid)
         }
         Attempt::Declined { error } => {
@@ -168,7 +169,7 @@ pub(crate) async fn payment_succeeded(ctx: &mut Ctx, invoice: &Id<InvoiceKind>) 
     let held = super::locked_with_customer(ctx, invoice.as_str()).await?;
     let Some((mut invoice, mut customer)) = held else { return Ok(()) };
     match invoice.status {
-        Status::Open | Status::Uncollectible => paid(ctx, &mut invoice, &mut customer, 0).await,
+        Status::Open | Status::Uncollectible => charged(ctx, &mut invoice, &mut customer).await,
         Status::Draft | Status::Paid | Status::Void => Ok(()),
     }
 }
@@ -185,6 +186,23 @@ pub(super) async fn paid(
     off_stripe_minor: i64,
 ) -> Result<()> {
     let before = invoice.wire();
+    settle(ctx, invoice, customer, (&before, off_stripe_minor)).await
+}
+
+/// Makes an invoice a paid one by a charge: the try that succeeds counts as well.
+async fn charged(ctx: &mut Ctx, invoice: &mut Invoice, customer: &mut Customer) -> Result<()> {
+    let before = invoice.wire();
+    invoice.attempted = true;
+    invoice.details.attempt_count = invoice.details.attempt_count.saturating_add(1);
+    settle(ctx, invoice, customer, (&before, 0)).await
+}
+
+async fn settle(
+    ctx: &mut Ctx,
+    invoice: &mut Invoice,
+    customer: &mut Customer,
+    (before, off_stripe_minor): (&Value, i64),
+) -> Result<()> {
     let remaining = invoice.amount_remaining();
     invoice.amount_paid = invoice.amount_paid.saturating_add(remaining);
     invoice.details.paid_off_stripe =
@@ -196,7 +214,7 @@ pub(super) async fn paid(
     sql::update(ctx, invoice).await?;
     finalize::put_down(ctx, invoice).await?;
     let wire = invoice.wire();
-    outbox::push_update(ctx, "invoice.updated", &before, &wire).await?;
+    outbox::push_update(ctx, "invoice.updated", before, &wire).await?;
     outbox::push(ctx, "invoice.paid", &wire).await?;
     outbox::push(ctx, "invoice.payment_succeeded", &wire).await?;
     set_delinquent(ctx, customer, false).await?;
