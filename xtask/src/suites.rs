@@ -18,8 +18,10 @@ pub(crate) struct Clients {
     pub(crate) bodies: PathBuf,
 }
 
-/// Which suites there are; all run on SQLite, the first on PostgreSQL too.
-pub(crate) const SUITES: [&str; 4] = ["python", "node", "cli", "curl"];
+/// Which suites there are; all run on SQLite.
+pub(crate) const SUITES: [&str; 5] = ["python", "scenarios", "node", "cli", "curl"];
+/// Which of them run on PostgreSQL too.
+pub(crate) const ON_POSTGRES: [&str; 2] = ["python", "scenarios"];
 
 impl Clients {
     /// Runs one suite, on PostgreSQL when given the URL of an empty database.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::postgres::Cluster;
 use crate::report::Report;
-use crate::suites::{Clients, SUITES};
+use crate::suites::{Clients, ON_POSTGRES, SUITES};
 use crate::{bodies, contract, debian, sdks, shell, tidy};
 
 /// The variable under which the Rust tests find a PostgreSQL that may make databases.
@@ -94,10 +94,12 @@ fn client_suites(report: &mut Report, root: &Path, cluster: Option<&Cluster>) {
         report.step(&format!("{suite} client, SQLite"), || clients.run(root, suite, None));
     }
     if let Some(cluster) = cluster {
-        report.step("python client, PostgreSQL", || {
-            let url = cluster.create_database("suite_python")?;
-            clients.run(root, "python", Some(&url))
-        });
+        for suite in ON_POSTGRES {
+            report.step(&format!("{suite} client, PostgreSQL"), || {
+                let url = cluster.create_database(&format!("suite_{suite}"))?;
+                clients.run(root, suite, Some(&url))
+            });
+        }
     }
     report.step("bodies against the contract", || bodies::check(&clients.bodies));
 }
