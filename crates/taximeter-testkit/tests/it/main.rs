@@ -83,6 +83,8 @@ mod search;
 #[cfg(test)]
 mod shop;
 #[cfg(test)]
+mod simulator;
+#[cfg(test)]
 mod subscription_items;
 #[cfg(test)]
 mod subscriptions;
