@@ -574,6 +574,6 @@ impl ItemInput {
             tax_rates,
             ..invoice_items::Create::default()
         };
-        invoice_items::create(ctx, input).await
+        Box::pin(invoice_items::create(ctx, input)).await
     }
 }

@@ -260,7 +260,7 @@ impl Metered {
     }
 }
 
-fn differs<T: PartialEq + Display>(what: &str, is: T, should: T) -> Option<String> {
+fn differs<T: PartialEq + Display + Copy>(what: &str, is: T, should: T) -> Option<String> {
     (is != should).then(|| format!("{what}: the invoice says {is}, and {should} was derived"))
 }
 

@@ -226,7 +226,7 @@ impl Begin {
         if subscription.test_clock.is_some() {
             // What is due already, such as the news of a short trial's end, would wait until the
             // clock is moved.
-            super::advance(ctx, id.as_str(), ctx.now).await?;
+            Box::pin(advance(ctx, id.as_str())).await?;
         } else {
             super::put_down(ctx, &subscription).await?;
         }
