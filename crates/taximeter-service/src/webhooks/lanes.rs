@@ -172,7 +172,7 @@ mod tests {
             fill(&mut lanes, [round], round * WAITING_S);
         }
         let waiting: usize = lanes.endpoints.values().map(|it| it.begun.len()).sum();
-        assert_eq!((waiting, lanes.room(99, Timestamp(1_000))), (18, 0));
+        assert_eq!((waiting, lanes.room(99, Timestamp(1_000))), (16, 0));
         lanes.forget_before(Timestamp(1_000));
         assert_eq!((lanes.endpoints.len(), lanes.room(99, Timestamp(1_000))), (0, 2));
     }

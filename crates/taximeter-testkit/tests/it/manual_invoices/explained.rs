@@ -6,7 +6,7 @@ use taximeter_testkit::TestApp;
 
 use super::{INVOICES, draft, item, path};
 use crate::shop;
-use crate::support::{customer, error, ids};
+use crate::support::{customer, error, ids, meter};
 
 const DAY_S: i64 = 86_400;
 const TIERS: &str = "currency=usd&billing_scheme=tiered&tiers_mode=graduated&tiers[0][up_to]=7\
@@ -21,7 +21,8 @@ async fn explained(app: &TestApp, invoice: &str, line: &str) -> Value {
 /// canceled, one came after the invoice was finalized. Gives its id and the customer's.
 pub(crate) async fn of_usage(app: &TestApp) -> (String, String) {
     let who = shop::customer(app, "").await;
-    let meter = shop::meter(app, "call").await;
+    let window = format!("&adjustment_window_seconds={}", 101 * DAY_S);
+    let meter = meter(app, "call", "sum", &window).await;
     let price = shop::metered(app, &meter, "Calls", TIERS).await;
     let more = "collection_method=send_invoice&days_until_due=7";
     shop::subscribe(app, &who, &[&price], more).await;
@@ -120,8 +121,7 @@ async fn an_invoice_that_is_finalized_explains_itself_the_same_after_a_correctio
         let shown = app.read(&format!("{INVOICES}/{invoice}")).await;
         let line = ids(&shown["lines"])[2].clone();
         let told = explained(&app, &invoice, &line).await;
-        let form = "event_name=call&type=restore&cancel[identifier]=wrong";
-        app.made("/v1/billing/meter_event_adjustments", form).await;
+        app.made("/v1/billing/meter_events/wrong/restore", "").await;
         assert_eq!(explained(&app, &invoice, &line).await, told);
         assert_eq!(app.read(&format!("{INVOICES}/{invoice}")).await, shown);
     }
