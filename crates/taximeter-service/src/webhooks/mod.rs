@@ -1,7 +1,7 @@
 //! Webhook endpoints: who is told of events, and how that is done.
 //!
-//! An event and its deliveries are written in one transaction ([`queue`]). Deliveries that are due
-//! are claimed, sent and settled by a [`dispatch`], of which any number may be at work on the same
+//! An event and its deliveries are written in one transaction ([`mod@queue`]). Deliveries that are due
+//! are claimed, sent and settled by a [`mod@dispatch`], of which any number may be at work on the same
 //! database. What speaks HTTP is a [`Courier`], which lives elsewhere.
 
 mod deliveries;
