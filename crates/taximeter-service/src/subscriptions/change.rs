@@ -202,7 +202,10 @@ impl One<'_> {
             (Status::Trialing, Some(end)) => end,
             _ => whole_at(self.after, &item, self.change.at)?.end,
         };
-        item.current_period = Period { start: self.change.at.min(ctx.now), end };
+        // Usage is its own from now on only: what was used before is another item's, or nobody's.
+        let metered = item.price.usage_type() == UsageType::Metered;
+        let start = if metered { ctx.now } else { self.change.at.min(ctx.now) };
+        item.current_period = Period { start, end };
         let path = within(self.at, "billing_thresholds");
         thresholds::set_of_item(&mut item, &input.billing_thresholds, &path)?;
         self.set_terms(ctx, &mut item, input.tax_rates, input.discounts).await?;

@@ -325,3 +325,26 @@ async fn a_subscription_that_ends_with_its_period_bills_its_last_usage_and_nothi
     assert_eq!((&settled["status"], &settled["amount_due"]), (&json!("paid"), &json!(0)));
     assert_eq!(app.read(&format!("/v1/customers/{who}")).await["balance"], 44);
 }
+
+#[tokio::test]
+async fn usage_before_an_item_was_added_is_not_its_own_whatever_the_date_of_the_change() {
+    let app = TestApp::start().await;
+    let meter = shop::meter(&app, "tokens").await;
+    let four = metered(&app, &meter, "Four", "currency=usd&unit_amount=4").await;
+    let seven = metered(&app, &meter, "Seven", "currency=usd&unit_amount=7").await;
+    let who = payer(&app).await;
+    let sub = subscribe(&app, &who, &[&four], "").await;
+    let item = id(&sub["items"]["data"][0]);
+    app.live_s(2 * DAY).await;
+    used(&app, "tokens", &who, "100", app.now()).await;
+    app.live_s(DAY).await;
+    let path = format!("/v1/subscriptions/{}", id(&sub));
+    let form = format!(
+        "items[0][price]={seven}&items[1][id]={item}&items[1][deleted]=true&proration_date={}",
+        START.0 + DAY
+    );
+    app.made(&path, &form).await;
+    let form = format!("subscription={}", id(&sub));
+    let preview = app.made("/v1/invoices/create_preview", &form).await;
+    assert_eq!(preview["total"], 100 * 4, "once, at the price it was used at");
+}
