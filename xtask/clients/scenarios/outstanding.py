@@ -6,9 +6,6 @@ OUTSTANDING = {
     # E6: classic resets the anchor by itself.
     "e6_classic_begins_anew_when_the_interval_changes": "the rest of the old period is charged at the new price too",
     "e6_classic_begins_anew_when_it_is_free_no_more": "the anchor stays",
-    # E6: `pending_if_incomplete` is refused.
-    "e6_a_pending_update_is_made_when_it_is_paid": "refused",
-    "e6_a_pending_update_that_is_not_paid_expires": "refused",
     # E8: `cancel_at` within a period changes nothing but the date.
     "e8_an_end_at_a_date_gives_the_rest_back": "nothing is given back",
     "e8_a_schedule_that_is_canceled_bills_and_prorates": "there are no schedules",

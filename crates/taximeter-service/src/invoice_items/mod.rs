@@ -169,6 +169,15 @@ async fn insert_as(ctx: &mut Ctx, id: Id<InvoiceItemKind>, new: NewItem) -> Resu
     Ok(item)
 }
 
+/// Writes an item again that was undone with the change that made it, and the event that tells of it.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub(crate) async fn put_back(ctx: &mut Ctx, item: &InvoiceItem) -> Result<()> {
+    sql::insert(ctx, item).await?;
+    outbox::push(ctx, "invoiceitem.created", &item.wire()).await
+}
+
 /// The pending items that a customer's next invoice sweeps, newest first: with a subscription, those
 /// that are for it or for none; without, all.
 ///

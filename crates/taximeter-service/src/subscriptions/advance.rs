@@ -9,7 +9,8 @@ use taximeter_kernel::time::{DAY_S, HOUR_S, Period, Timestamp};
 use super::terms::{MissingPaymentMethod, PauseBehavior, Paused, PausedReason};
 use super::thresholds::{self, usage_lines};
 use super::{
-    CollectionMethod, Debit, Item, Status, Subscription, TrialAnchor, ending, pending, resume, sql,
+    CollectionMethod, Debit, Item, Status, Subscription, TrialAnchor, ending, pending,
+    pending_update, resume, sql,
 };
 use crate::billing_settings::{self, BillingSettings};
 use crate::ctx::Ctx;
@@ -29,6 +30,8 @@ const TRIAL_WILL_END_S: i64 = 3 * DAY_S;
 enum What {
     /// The first invoice was not paid in time.
     Expire,
+    /// The invoice of a pending update was not paid in time.
+    GiveUpUpdate,
     /// The invoice of a resumption was not paid in time.
     GiveUpResuming,
     /// Invoices are no longer held back.
@@ -58,6 +61,8 @@ fn next(sub: &Subscription, settings: &BillingSettings) -> Option<(Timestamp, Wh
     let mut all: Vec<(Timestamp, What)> = Vec::new();
     let resumes = sub.terms.pause_collection.and_then(|pause| pause.resumes_at);
     let resuming = sub.terms.resuming.as_ref().filter(|_| sub.status == Status::Paused);
+    let update = sub.terms.pending_update.as_ref();
+    all.extend(update.map(|update| (Timestamp(update.expires_at), What::GiveUpUpdate)));
     all.extend(resuming.map(|resuming| (Timestamp(resuming.until), What::GiveUpResuming)));
     all.extend(resumes.map(|at| (Timestamp(at), What::ResumeCollection)));
     all.extend(sub.cancel_at.map(|at| (at, What::End)));
@@ -159,6 +164,10 @@ impl Work<'_> {
     async fn perform(&mut self, ctx: &mut Ctx, sub: Subscription, what: What) -> Result<()> {
         match what {
             What::Expire => Box::pin(ending::expire(ctx, sub, self.customer)).await,
+            What::GiveUpUpdate => {
+                pending_update::give_up(ctx, sub, self.customer).await?;
+                Ok(())
+            }
             What::GiveUpResuming => resume::give_up(ctx, sub, self.customer).await,
             What::ResumeCollection => {
                 let mut after = sub.clone();
@@ -261,6 +270,7 @@ impl Work<'_> {
 
     /// The end: what was used is billed, and nothing in advance.
     async fn end(&mut self, ctx: &mut Ctx, sub: Subscription) -> Result<()> {
+        let sub = pending_update::give_up(ctx, sub, self.customer).await?;
         let mut lines = Vec::new();
         if sub.status != Status::Trialing && sub.status != Status::Paused {
             for item in sub.items.iter().rev() {

@@ -7,7 +7,7 @@ use taximeter_kernel::id::{
 use super::ending::end_now;
 use super::input::{Cancel, CancellationDetailsInput};
 use super::prorate::Change;
-use super::{CancellationDetails, Status, Subscription, retrieve, sql};
+use super::{CancellationDetails, Status, Subscription, pending_update, retrieve, sql};
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::error::{Error, Result};
@@ -30,11 +30,12 @@ pub(super) fn apply_details(input: CancellationDetailsInput, details: &mut Cance
 /// A 404 when there is none that has not ended, a 400 when an amount does not fit.
 pub async fn cancel(ctx: &mut Ctx, id: &str, input: Cancel) -> Result<Subscription> {
     let Cancel { cancellation_details, invoice_now, prorate } = input;
-    let customer = locked_customer_of(ctx, id).await?;
+    let mut customer = locked_customer_of(ctx, id).await?;
     test_clocks::follow(ctx, &customer).await?;
     let Some(before) = locked_unless_ended(ctx, id).await? else {
         return Err(ctx.no_such_path(SubscriptionKind::NOUN, id).await?);
     };
+    let before = pending_update::give_up(ctx, before, &mut customer).await?;
     let (invoice_now, prorate) = (invoice_now == Some(true), prorate == Some(true));
     if prorate && !matches!(before.status, Status::Trialing | Status::Paused) {
         let change = Change { at: ctx.now, billed: true };
@@ -49,7 +50,7 @@ pub async fn cancel(ctx: &mut Ctx, id: &str, input: Cancel) -> Result<Subscripti
     if let Some(input) = cancellation_details {
         apply_details(input, &mut details);
     }
-    end_now(ctx, before, details, invoice_now.then_some(customer)).await
+    Box::pin(end_now(ctx, before, details, invoice_now.then_some(customer))).await
 }
 
 /// Ends every subscription of a customer, without billing what is left. The caller holds the
@@ -61,8 +62,9 @@ pub async fn cancel_all_of_customer(ctx: &mut Ctx, customer: &Id<CustomerKind>) 
     for listed in super::of_customer(ctx, customer.as_str()).await? {
         // Read again once it is held: another request may have ended it meanwhile.
         if let Some(before) = locked_unless_ended(ctx, listed.id.as_str()).await? {
+            let before = pending_update::give_up_alone(ctx, before).await?;
             let details = before.cancellation.clone();
-            end_now(ctx, before, details, None).await?;
+            Box::pin(end_now(ctx, before, details, None)).await?;
         }
     }
     Ok(())

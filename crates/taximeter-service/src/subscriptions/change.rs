@@ -86,6 +86,18 @@ pub(super) async fn change_items(
     Ok(changed)
 }
 
+impl ItemUpdate {
+    /// Whether it changes what an item costs, or which items there are.
+    pub(super) fn is_billed(&self) -> bool {
+        self.id.is_none()
+            || self.deleted == Some(true)
+            || self.plan.is_some()
+            || self.price.is_some()
+            || self.price_data.is_some()
+            || self.quantity.is_some()
+    }
+}
+
 /// A change of one item.
 pub(super) struct One<'a> {
     pub(super) customer: &'a Customer,

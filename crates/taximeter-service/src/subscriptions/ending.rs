@@ -5,7 +5,7 @@ use taximeter_kernel::time::{Period, Timestamp};
 
 use super::advance::unbilled_from;
 use super::thresholds::usage_lines;
-use super::{CancellationDetails, Status, Subscription, sql};
+use super::{CancellationDetails, Status, Subscription, pending_update, sql};
 use crate::ctx::Ctx;
 use crate::customers::Customer;
 use crate::error::Result;
@@ -30,10 +30,11 @@ pub(super) fn set_ended(sub: &mut Subscription, at: Timestamp) {
 /// A 500 when the database does not take it.
 pub(super) async fn end_at(
     ctx: &mut Ctx,
-    mut sub: Subscription,
+    sub: Subscription,
     at: Timestamp,
     reason: &str,
 ) -> Result<()> {
+    let mut sub = pending_update::give_up_alone(ctx, sub).await?;
     sub.cancellation.reason = Some(reason.to_owned());
     set_ended(&mut sub, at);
     sql::update(ctx, &sub).await?;

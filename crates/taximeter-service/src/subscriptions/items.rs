@@ -5,6 +5,7 @@ use taximeter_kernel::id::{Kind as _, SubscriptionItem};
 
 use super::change::{One, Terms};
 use super::input::{ITEMS_MAX, ItemUpdate, PaymentBehavior, ProrationBehavior};
+use super::pending_update::{self, Made};
 use super::propose::{check_recurrences, too_many_items};
 use super::update::{Pay, not_while_incomplete, only_metadata};
 use super::{Item, ItemThresholdsInput, Status, Subscription, named, sql};
@@ -131,7 +132,9 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Item> {
     };
     let after = change(ctx, seen.id.as_str(), new, how).await?;
     let known = |item: &Item| seen.items.iter().any(|old| old.id == item.id);
-    let added = after.items.into_iter().find(|item| !known(item));
+    // Until it is paid for, it is only among those that will be.
+    let pending = after.pending_items.into_iter().flatten();
+    let added = after.items.into_iter().chain(pending).find(|item| !known(item));
     added.ok_or_else(|| Error::internal("an item that was added is not there"))
 }
 
@@ -196,12 +199,18 @@ async fn change(ctx: &mut Ctx, id: &str, input: ItemUpdate, how: How) -> Result<
     if before.status == Status::Incomplete {
         return Err(not_while_incomplete());
     }
-    if how.behavior == Some(PaymentBehavior::PendingIfIncomplete) {
-        return Err(
-            Error::invalid("Changes cannot wait for a payment yet.").param("payment_behavior")
-        );
+    let behavior = how.behavior.unwrap_or(PaymentBehavior::AllowIncomplete);
+    if behavior == PaymentBehavior::PendingIfIncomplete {
+        pending_update::refuse_item(&before, &input, how.off_session)?;
     }
+    let before = if input.is_billed() {
+        pending_update::give_up(ctx, before, &mut customer).await?
+    } else {
+        before
+    };
     let mut after = before.clone();
+    let pay = Pay { behavior, off_session: how.off_session.unwrap_or(false) };
+    let tried = pay.begin(ctx, &before).await?;
     let (change, at_once) = how.terms.change(&before, ctx.now)?;
     let mut one = One { customer: &customer, before: &before, after: &mut after, change, at: "" };
     let changed = match (&input.id, input.deleted) {
@@ -213,15 +222,16 @@ async fn change(ctx: &mut Ctx, id: &str, input: ItemUpdate, how: How) -> Result<
         return Err(too_many_items().param("subscription"));
     }
     check_recurrences(&after.items, after.billing_mode, "price")?;
-    super::save(ctx, &before, &after).await?;
-    if at_once && changed {
-        let behavior = how.behavior.unwrap_or(PaymentBehavior::AllowIncomplete);
-        let pay = Pay { behavior, off_session: how.off_session.unwrap_or(false) };
-        pay.bill(ctx, &mut customer, after, change.at, Vec::new()).await?;
-    }
-    let after = super::retrieve(ctx, id).await?;
-    super::put_down(ctx, &after).await?;
-    Ok(after)
+    let made = Made {
+        after,
+        additions: Vec::new(),
+        lines: Vec::new(),
+        at: change.at,
+        invoiced: at_once && changed,
+        trial_from_plan: false,
+        tried,
+    };
+    pay.finish(ctx, &mut customer, &before, made).await
 }
 
 /// Reads an item whose id is in the path.

@@ -12,6 +12,7 @@ pub mod items;
 mod migrate;
 mod pause;
 mod pending;
+mod pending_update;
 mod periods;
 mod propose;
 mod proposed;
@@ -39,6 +40,7 @@ pub use input::{
 };
 pub use migrate::{Migrate, delete_discount, migrate};
 pub use pause::{Pause, pause};
+pub use pending_update::PendingUpdate;
 pub(crate) use proposed::{first_charge, propose_preview};
 pub use resume::{Resume, resume};
 use serde_json::Value;

@@ -6,7 +6,8 @@ use super::input::PaymentBehavior;
 use super::prorate::Change;
 use super::update::Pay;
 use super::{
-    BillingModeType, CollectionMethod, Paused, PausedReason, Status, Subscription, retrieve, sql,
+    BillingModeType, CollectionMethod, Paused, PausedReason, Status, Subscription, pending_update,
+    retrieve, sql,
 };
 use crate::choice;
 use crate::ctx::Ctx;
@@ -104,6 +105,7 @@ pub async fn pause(ctx: &mut Ctx, id: &str, input: Pause) -> Result<Subscription
     sql::lock(ctx, id).await?;
     let before = retrieve(ctx, id).await?;
     refuse(&before)?;
+    let before = pending_update::give_up(ctx, before, &mut customer).await?;
     let (usage, unused) = match input.bill_for {
         Some(bill) => (bill.outstanding_usage_through, bill.unused_time_from),
         None => (None, None),
@@ -136,7 +138,7 @@ pub async fn pause(ctx: &mut Ctx, id: &str, input: Pause) -> Result<Subscription
     if input.invoicing_behavior == Some(Invoicing::Invoice) {
         let pay = Pay { behavior: PaymentBehavior::AllowIncomplete, off_session: true };
         let at = ctx.now;
-        pay.bill(ctx, &mut customer, after, at, Vec::new()).await?;
+        Box::pin(pay.bill(ctx, &mut customer, after, at, Vec::new())).await?;
     }
     let after = retrieve(ctx, id).await?;
     super::put_down(ctx, &after).await?;

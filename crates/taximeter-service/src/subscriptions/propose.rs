@@ -81,6 +81,7 @@ pub(crate) async fn propose(
         created: ctx.now,
         tax_rates: Vec::new(),
         items,
+        pending_items: None,
     })
 }
 

@@ -72,6 +72,7 @@ impl Row for Subscription {
             created: cells.get("created")?,
             tax_rates: Vec::new(),
             items: Vec::new(),
+            pending_items: None,
         })
     }
 }
@@ -157,7 +158,11 @@ pub(super) async fn load_items(ctx: &mut Ctx, subscription: &mut Subscription) -
     }
     let rates = parsed(&subscription.terms.default_tax_rates)?;
     subscription.tax_rates = crate::tax_rates::of(ctx, &rates).await?;
-    drop_discounts_that_are_over(ctx, subscription).await
+    drop_discounts_that_are_over(ctx, subscription).await?;
+    if let Some(update) = subscription.terms.pending_update.clone() {
+        subscription.pending_items = update.items(ctx, subscription).await?;
+    }
+    Ok(())
 }
 
 /// A discount that was used up, or whose time is over, is not shown and takes nothing off.

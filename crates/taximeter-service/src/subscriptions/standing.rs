@@ -5,7 +5,7 @@ use taximeter_kernel::id::{
     Id, PaymentMethod as PaymentMethodKind, Subscription as SubscriptionKind,
 };
 
-use super::{SaveDefaultPaymentMethod, Status, Subscription, ending, resume, sql};
+use super::{SaveDefaultPaymentMethod, Status, Subscription, ending, pending_update, resume, sql};
 use crate::billing_settings::{self, AfterRetries};
 use crate::ctx::Ctx;
 use crate::error::Result;
@@ -28,6 +28,7 @@ pub async fn invoice_paid(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
     let Some(before) = held(ctx, invoice).await? else { return Ok(()) };
     let is_latest = before.latest_invoice.as_ref() == Some(&invoice.id);
     let paid = invoice.status == invoices::Status::Paid;
+    let before = pending_update::paid(ctx, before, invoice).await?;
     if before.status == Status::Paused {
         return resume::invoice_settled(ctx, before, invoice).await;
     }
@@ -52,7 +53,8 @@ pub async fn invoice_paid(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
 /// Whether the latest invoice that was finalized is paid, given up or taken back.
 async fn latest_is_settled(ctx: &mut Ctx, sub: &Subscription) -> Result<bool> {
     let latest = invoices::of_subscription(ctx, &sub.id, LOOKED_AT).await?;
-    let latest = latest.into_iter().find(|invoice| invoice.status != invoices::Status::Draft);
+    let mut latest = latest.into_iter().filter(|one| !pending_update::waits_for(sub, one));
+    let latest = latest.find(|invoice| invoice.status != invoices::Status::Draft);
     Ok(latest.is_none_or(|invoice| invoice.status != invoices::Status::Open))
 }
 
@@ -63,6 +65,10 @@ async fn latest_is_settled(ctx: &mut Ctx, sub: &Subscription) -> Result<bool> {
 /// A 500 when the database does not take it.
 pub async fn invoice_not_paid(ctx: &mut Ctx, invoice: &Invoice, exhausted: bool) -> Result<()> {
     let Some(before) = held(ctx, invoice).await? else { return Ok(()) };
+    if pending_update::waits_for(&before, invoice) {
+        // Nothing changed yet that would have to be paid.
+        return Ok(());
+    }
     let mut after = before.clone();
     if matches!(after.status, Status::Active | Status::Trialing) {
         after.status = Status::PastDue;
@@ -87,7 +93,11 @@ pub async fn invoice_not_paid(ctx: &mut Ctx, invoice: &Invoice, exhausted: bool)
 /// # Errors
 /// A 500 when the database does not take it.
 pub async fn invoice_void(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
-    let Some(before) = held(ctx, invoice).await? else { return Ok(()) };
+    let Some(mut before) = held(ctx, invoice).await? else { return Ok(()) };
+    if pending_update::waits_for(&before, invoice) {
+        before = pending_update::forget(ctx, before).await?;
+        super::put_down(ctx, &before).await?;
+    }
     let is_latest = before.latest_invoice.as_ref() == Some(&invoice.id);
     let mut after = before.clone();
     match before.status {
@@ -108,6 +118,9 @@ async fn derived(ctx: &mut Ctx, sub: &Subscription) -> Result<Status> {
     use crate::subscriptions::CollectionMethod;
     let settings = billing_settings::retrieve(ctx).await?;
     for invoice in invoices::of_subscription(ctx, &sub.id, LOOKED_AT).await? {
+        if pending_update::waits_for(sub, &invoice) {
+            continue;
+        }
         let automatic = invoice.collection_method == CollectionMethod::ChargeAutomatically;
         match invoice.status {
             invoices::Status::Paid | invoices::Status::Uncollectible => return Ok(Status::Active),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use taximeter_kernel::id::{Id, InvoiceLine, Kind as _};
 use taximeter_kernel::time::Timestamp;
 
+use super::pending_update::PendingUpdate;
 use super::thresholds::BilledEarly;
 use crate::choice;
 use crate::customers::CustomField;
@@ -203,6 +204,8 @@ pub struct Terms {
     pub pause_collection: Option<PauseCollection>,
     /// That it is paused.
     pub paused: Option<Paused>,
+    /// What it becomes once an invoice is paid.
+    pub pending_update: Option<PendingUpdate>,
     /// That it is resumed once an invoice is paid.
     pub resuming: Option<Resuming>,
     /// How often pending items are billed by themselves.

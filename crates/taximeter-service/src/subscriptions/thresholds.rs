@@ -186,7 +186,9 @@ fn watches(sub: &Subscription, at: Timestamp) -> bool {
     let agreed = sub.terms.billing_thresholds.as_ref().is_some_and(|all| all.amount_gte.is_some())
         || sub.items.iter().any(|item| item.terms.billing_thresholds.is_some());
     let billed = matches!(sub.status, Status::Active | Status::PastDue)
-        && sub.terms.pause_collection.is_none();
+        && sub.terms.pause_collection.is_none()
+        // What it bills may be billed already, with the invoice of the update.
+        && sub.terms.pending_update.is_none();
     let quiet = sub.next_boundary().is_none_or(|end| at.0 >= end.0.saturating_sub(QUIET_S));
     agreed && billed && !quiet
 }

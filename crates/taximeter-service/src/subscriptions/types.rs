@@ -182,6 +182,8 @@ pub struct Subscription {
     pub tax_rates: Vec<TaxRate>,
     /// Its items, oldest first.
     pub items: Vec<Item>,
+    /// Its items as a pending update makes them, where it changes them.
+    pub pending_items: Option<Vec<Item>>,
 }
 
 impl Subscription {

@@ -3,25 +3,26 @@
 use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::{Period, Timestamp};
 
-use super::additions::{self, AddInvoiceItem};
+use super::additions::AddInvoiceItem;
 use super::advance::{note_debits, unbilled_from};
 use super::cancel::apply_details;
 use super::change::{Terms, change_items};
 use super::create::{checked_days, set_invoice_settings, set_payment_settings};
-use super::input::{AnchorChange, AnchorChangeInput, Now, PaymentBehavior, Update};
+use super::input::{AnchorChange, AnchorChangeInput, ItemUpdate, Now, PaymentBehavior, Update};
+use super::pending_update::Made;
 use super::periods::{begin, recurrence_of};
 use super::prorate::Change;
 use super::thresholds::{self, ThresholdsInput, usage_lines};
 use super::timing::{after_days, both_ends, checked_trial_end, resolved_end};
 use super::{
     BillingModeType, CollectionMethod, PauseCollection, Status, Subscription, TrialSettings,
-    pending, retrieve, sql, standing,
+    pending, pending_update, retrieve, sql, standing,
 };
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::discounts::{self, Holder};
 use crate::error::{Error, Result};
-use crate::invoices::{self, BillingReason, Collected, Draft, Line, line_of_trial};
+use crate::invoices::{self, BillingReason, Collected, Draft, Invoice, Line, line_of_trial};
 use crate::params::{Clear, OrWord};
 use crate::{payment_methods, prices, tax_rates, test_clocks};
 
@@ -81,14 +82,7 @@ fn refuse_by_status(before: &Subscription, input: &Update) -> Result<()> {
         return Err(Error::invalid("You cannot set `trial_end` when `trial_from_plan=true`.")
             .param("trial_from_plan"));
     }
-    if input.payment_behavior == Some(PaymentBehavior::PendingIfIncomplete) {
-        return Err(Error::invalid(
-            "Changes cannot wait for a payment yet. Use `error_if_incomplete`: then nothing changes \
-             unless it is paid.",
-        )
-        .param("payment_behavior"));
-    }
-    Ok(())
+    pending_update::refuse(before, input)
 }
 
 /// What may still be said of a subscription that is over.
@@ -184,7 +178,7 @@ async fn set_named(
 pub(super) struct Plan {
     pub(super) thresholds: Clear<ThresholdsInput>,
     pub(super) additions: Vec<AddInvoiceItem>,
-    pub(super) items: Vec<super::input::ItemUpdate>,
+    pub(super) items: Vec<ItemUpdate>,
     pub(super) terms: Terms,
     pub(super) anchor_now: bool,
     pub(super) trial_end: Option<OrWord<Now, i64>>,
@@ -220,7 +214,8 @@ impl Plan {
         (input, plan)
     }
 
-    /// Changes items and periods, writes the subscription, and bills what is billed at once.
+    /// Changes items and periods, writes the subscription, and bills what is billed at once; or lets
+    /// that wait for its payment.
     pub(super) async fn carry_out(
         self,
         ctx: &mut Ctx,
@@ -228,44 +223,73 @@ impl Plan {
         before: Subscription,
         mut after: Subscription,
     ) -> Result<Subscription> {
+        let before = if self.is_billed() {
+            pending_update::give_up(ctx, before, customer).await?
+        } else {
+            before
+        };
+        after.terms.pending_update.clone_from(&before.terms.pending_update);
+        after.pending_items.clone_from(&before.pending_items);
+        let pay = Pay { behavior: self.behavior, off_session: self.off_session };
+        let tried = pay.begin(ctx, &before).await?;
+        let made = Made { tried, ..self.make(ctx, customer, &before, after).await? };
+        pay.finish(ctx, customer, &before, made).await
+    }
+
+    /// Whether it changes what an update changes that waits for its payment.
+    fn is_billed(&self) -> bool {
+        self.items.iter().any(ItemUpdate::is_billed)
+            || self.anchor_now
+            || self.trial_end.is_some()
+            || self.trial_from_plan
+            || !self.cancel_at.is_keep()
+            || self.cancel_at_period_end.is_some()
+    }
+
+    /// Changes items and periods, and writes which items there are.
+    async fn make(
+        self,
+        ctx: &mut Ctx,
+        customer: &Customer,
+        before: &Subscription,
+        mut after: Subscription,
+    ) -> Result<Made> {
         let trial = match self.trial_end {
             Some(end) => Some(checked_trial_end(end, ctx.now)?),
-            None if self.trial_from_plan => trial_of_prices(ctx, &before, &self.items).await?,
+            None if self.trial_from_plan => trial_of_prices(ctx, before, &self.items).await?,
             None => None,
         };
-        let (change, at_once) = self.terms.change(&before, ctx.now)?;
+        let (change, at_once) = self.terms.change(before, ctx.now)?;
         let ends_trial = trial == Some(None) && before.status == Status::Trialing;
         let begins_trial = matches!(trial, Some(Some(_))) && before.status != Status::Trialing;
         let anew = self.anchor_now || ends_trial || begins_trial;
         let mut lines = Vec::new();
         let unpriced = Change { billed: false, ..change };
         if anew {
-            lines.extend(close_periods(ctx, &before, change).await?);
+            lines.extend(close_periods(ctx, before, change).await?);
         }
         let of_items = if anew { unpriced } else { change };
-        let changed =
-            change_items(ctx, customer, &before, &mut after, self.items, of_items).await?;
-        let reset = !anew && changed && resets_anchor(&before, &after)?;
+        let changed = change_items(ctx, customer, before, &mut after, self.items, of_items).await?;
+        let reset = !anew && changed && resets_anchor(before, &after)?;
         if let Some(Some(end)) = trial {
             lines.extend(set_trial(ctx, &mut after, end).await?);
         } else if anew || reset {
             if reset {
-                lines.extend(close_usage(ctx, &before, change).await?);
+                lines.extend(close_usage(ctx, before, change).await?);
             }
             lines.extend(open_periods(ctx, &mut after).await?);
         }
         set_end(&mut after, self.cancel_at, self.cancel_at_period_end, ctx.now)?;
         thresholds::set(&mut after, self.thresholds)?;
-        additions::add(ctx, customer, &after, self.additions).await?;
-        super::save(ctx, &before, &after).await?;
-        let invoiced = anew || reset || (at_once && changed);
-        if invoiced {
-            let pay = Pay { behavior: self.behavior, off_session: self.off_session };
-            pay.bill(ctx, customer, after, change.at, lines).await?;
-        }
-        let after = retrieve(ctx, before.id.as_str()).await?;
-        super::put_down(ctx, &after).await?;
-        Ok(after)
+        Ok(Made {
+            after,
+            additions: self.additions,
+            lines,
+            at: change.at,
+            invoiced: anew || reset || (at_once && changed),
+            trial_from_plan: self.trial_from_plan,
+            tried: None,
+        })
     }
 }
 
@@ -273,7 +297,7 @@ impl Plan {
 async fn trial_of_prices(
     ctx: &mut Ctx,
     before: &Subscription,
-    changes: &[super::input::ItemUpdate],
+    changes: &[ItemUpdate],
 ) -> Result<Option<Option<Timestamp>>> {
     let mut longest = None;
     let goes = |id: &str| {
@@ -385,7 +409,7 @@ fn resets_anchor(before: &Subscription, after: &Subscription) -> Result<bool> {
     Ok(recurrence_of(old)? != recurrence_of(new)?)
 }
 
-fn set_end(
+pub(super) fn set_end(
     after: &mut Subscription,
     cancel_at: Clear<OrWord<super::input::PeriodEnd, i64>>,
     at_period_end: Option<bool>,
@@ -418,18 +442,18 @@ pub(super) struct Pay {
 }
 
 impl Pay {
-    /// Draws up the invoice of a change with what is pending, finalizes and collects it.
-    pub(super) async fn bill(
-        &self,
+    /// Draws up the invoice of a change with what is pending, as a draft; none where it would be
+    /// empty.
+    pub(super) async fn draw_up(
         ctx: &mut Ctx,
-        customer: &mut Customer,
-        mut sub: Subscription,
+        customer: &Customer,
+        sub: &Subscription,
         at: Timestamp,
         lines: Vec<Line>,
-    ) -> Result<()> {
+    ) -> Result<Option<Invoice>> {
         let draft = Draft {
             customer,
-            subscription: &sub,
+            subscription: sub,
             billing_reason: BillingReason::SubscriptionUpdate,
             period: Period { start: ctx.now, end: ctx.now },
             created: ctx.now,
@@ -439,9 +463,23 @@ impl Pay {
         invoice.details.proration_date = Some(at.0);
         invoices::sweep_pending(ctx, &mut invoice).await?;
         if invoice.lines.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         invoices::keep_draft(ctx, &mut invoice).await?;
+        Ok(Some(invoice))
+    }
+
+    /// Draws up the invoice of a change with what is pending, finalizes and collects it.
+    pub(super) async fn bill(
+        &self,
+        ctx: &mut Ctx,
+        customer: &mut Customer,
+        mut sub: Subscription,
+        at: Timestamp,
+        lines: Vec<Line>,
+    ) -> Result<()> {
+        let drawn_up = Self::draw_up(ctx, customer, &sub, at, lines).await?;
+        let Some(mut invoice) = drawn_up else { return Ok(()) };
         let before = sub.clone();
         sub.latest_invoice = Some(invoice.id.clone());
         note_debits(&mut sub, &invoice);

@@ -55,7 +55,7 @@ impl Subscription {
             "payment_settings": terms.payment_settings.wire(),
             "pending_invoice_item_interval": terms.pending_interval,
             "pending_setup_intent": null,
-            "pending_update": null,
+            "pending_update": self.pending_update_wire(),
             "schedule": terms.schedule,
             "start_date": self.start_date.0,
             "status": self.status.as_str(),
@@ -81,6 +81,11 @@ impl Subscription {
             "has_more": false,
             "url": format!("/v1/subscription_items?subscription={}", self.id),
         })
+    }
+
+    fn pending_update_wire(&self) -> Option<Value> {
+        let update = self.terms.pending_update.as_ref().filter(|update| update.shown)?;
+        Some(update.wire(self.pending_items.as_deref()))
     }
 
     fn billing_mode_wire(&self) -> Value {

@@ -95,7 +95,7 @@ async fn a_change_of_an_item_against_the_rules_is_refused() {
             (&tokens, "quantity=7&proration_behavior=none", "", "quantity"),
             (&gold, "quantity=many", "parameter_invalid_integer", "quantity"),
             (&gold, "price=price_x", "resource_missing", "price"),
-            (&gold, "payment_behavior=pending_if_incomplete", "", "payment_behavior"),
+            (&gold, "payment_behavior=pending_if_incomplete&metadata[a]=1", "", "metadata"),
         ] {
             let said = refused(&app, path, form).await;
             assert_eq!(said[..2], [code, param], "{form}");

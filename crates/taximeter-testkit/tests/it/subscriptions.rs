@@ -8,6 +8,7 @@ mod first_invoice;
 mod list;
 mod migrate;
 mod pause;
+mod pending_update;
 mod proration;
 mod refused;
 mod thresholds;

@@ -235,6 +235,10 @@ fn cycles_once(book: &Book, sub: &Sub, invoices: &[Value]) {
         if invoice["billing_reason"] == "subscription_cycle" {
             ends.push(number(invoice, "period_end"));
         }
+        if invoice["status"] == "void" && invoice["billing_reason"] == "subscription_update" {
+            // What a change would have billed that was not paid for in time.
+            continue;
+        }
         let mut of_invoice: BTreeMap<String, (i64, i64)> = BTreeMap::new();
         for line in list(&invoice["lines"]["data"]) {
             let item = &line["parent"]["subscription_item_details"];

@@ -232,7 +232,13 @@ async fn change(app: &TestApp, dice: &mut Dice, book: &mut Book, told: &mut Vec<
         form += &format!("&proration_behavior={behavior}");
         lets_go |= behavior == "none";
     }
-    form += dice.word(&["", "", "", "&payment_behavior=error_if_incomplete"]);
+    form += dice.word(&[
+        "",
+        "",
+        "",
+        "&payment_behavior=error_if_incomplete",
+        "&payment_behavior=pending_if_incomplete",
+    ]);
     let path = format!("/v1/subscriptions/{}", id(&sub));
     // Even what was refused with a 402 may have been kept.
     drop(tried(app, book, told, &path, &form).await);

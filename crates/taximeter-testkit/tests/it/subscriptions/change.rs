@@ -100,7 +100,10 @@ async fn items_change_along_with_their_subscription() {
                 format!("items[0][id]={gold}&items[0][quantity]=8&proration_date=5"),
                 ["", "proration_date"],
             ),
-            ("payment_behavior=pending_if_incomplete".to_owned(), ["", "payment_behavior"]),
+            (
+                "payment_behavior=pending_if_incomplete&off_session=true".to_owned(),
+                ["", "off_session"],
+            ),
         ] {
             let [code, param, _] = shop::refused(&app, &path, &form).await;
             assert_eq!([&*code, &*param], expected, "{form}");

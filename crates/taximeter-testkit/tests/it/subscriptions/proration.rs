@@ -20,7 +20,7 @@ async fn payer(app: &TestApp) -> String {
 }
 
 /// A clock at midnight on the first of a month of 30 days, and a payer who lives by it.
-async fn april(app: &TestApp) -> (String, String) {
+pub(super) async fn april(app: &TestApp) -> (String, String) {
     let first = Timestamp::from_rfc3339("2026-04-01T00:00:00Z").unwrap();
     let clock = app.made("/v1/test_helpers/test_clocks", &format!("frozen_time={}", first.0)).await;
     let who = customer(app, &format!("test_clock={}", id(&clock))).await;
@@ -31,7 +31,7 @@ async fn april(app: &TestApp) -> (String, String) {
     (id(&clock), who)
 }
 
-async fn moved(app: &TestApp, clock: &str, seconds: i64) {
+pub(super) async fn moved(app: &TestApp, clock: &str, seconds: i64) {
     let path = format!("/v1/test_helpers/test_clocks/{clock}");
     let at = app.read(&path).await["frozen_time"].as_i64().unwrap() + seconds;
     app.made(&format!("{path}/advance"), &format!("frozen_time={at}")).await;
@@ -43,7 +43,7 @@ fn amounts(invoice: &Value) -> Vec<(String, i64)> {
     lines(invoice).into_iter().map(|(description, _, amount)| (description, amount)).collect()
 }
 
-async fn latest(app: &TestApp, sub: &str) -> Value {
+pub(super) async fn latest(app: &TestApp, sub: &str) -> Value {
     let sub = app.read(&format!("/v1/subscriptions/{sub}")).await;
     app.read(&format!("/v1/invoices/{}", sub["latest_invoice"].as_str().unwrap())).await
 }
