@@ -99,6 +99,8 @@ kinds! {
     Subscription "sub" "subscription" 24;
     /// One price within a subscription.
     SubscriptionItem "si" "subscription_item" 14;
+    /// What a subscription will be, phase by phase.
+    SubscriptionSchedule "sub_sched" "subscription_schedule" 24;
     /// So many per cent of tax.
     TaxRate "txr" "tax rate" 24;
     /// Time that can be moved.

@@ -17,7 +17,7 @@ use crate::version::{self, ApiVersion};
 use crate::{
     balance_transactions, charges, coupons, credit_notes, customers, discounts, invoice_payments,
     invoices, payment_intents, payment_methods, prices, products, promotion_codes, refunds,
-    subscriptions, test_clocks,
+    subscription_schedules, subscriptions, test_clocks,
 };
 
 /// The deepest path, in segments (Stripe's bound).
@@ -52,6 +52,7 @@ enum Target {
     PromotionCode,
     Refund,
     Subscription,
+    SubscriptionSchedule,
     TestClock,
 }
 
@@ -70,7 +71,8 @@ fn rule(object: &str, path: &str) -> Option<How> {
             | "payment_intent"
             | "payment_method"
             | "refund"
-            | "setup_intent",
+            | "setup_intent"
+            | "subscription_schedule",
             "customer",
         ) => How::Id(Target::Customer),
         (
@@ -95,9 +97,13 @@ fn rule(object: &str, path: &str) -> Option<How> {
             "customer_balance_transaction" | "invoiceitem" | "credit_note" | "invoice_payment",
             "invoice",
         ) => How::Id(Target::Invoice),
-        ("customer" | "subscription" | "invoice" | "invoiceitem", "test_clock") => {
-            How::Id(Target::TestClock)
-        }
+        (
+            "customer" | "subscription" | "subscription_schedule" | "invoice" | "invoiceitem",
+            "test_clock",
+        ) => How::Id(Target::TestClock),
+        ("subscription", "schedule") => How::Id(Target::SubscriptionSchedule),
+        ("subscription_schedule", "subscription") => How::Id(Target::Subscription),
+        ("subscription_schedule", path) => return rule_of_schedule(path),
         ("invoiceitem", "pricing.price_details.price") => How::Id(Target::Price),
         ("credit_note", "customer_balance_transaction") => How::Id(Target::BalanceTransaction),
         ("credit_note", "refunds.refund") => How::Id(Target::Refund),
@@ -120,6 +126,19 @@ fn rule(object: &str, path: &str) -> Option<How> {
         (object, path) if INCLUDED.contains(&(object, path)) => How::Included,
         _ => return None,
     })
+}
+
+/// What of a schedule's phases can be expanded.
+fn rule_of_schedule(path: &str) -> Option<How> {
+    let (_, name) = path.rsplit_once('.')?;
+    Some(How::Id(match name {
+        "price" => Target::Price,
+        "coupon" => Target::Coupon,
+        "discount" => Target::Discount,
+        "promotion_code" => Target::PromotionCode,
+        "default_payment_method" => Target::PaymentMethod,
+        _ => return None,
+    }))
 }
 
 /// What is on the wire only when it is asked for.
@@ -304,6 +323,7 @@ fn check_segment(object: &Value, segment: &str, version: &ApiVersion) -> Result<
 const CONTAINERS: &[&str] = &[
     "automatic_tax",
     "discount_amounts",
+    "default_settings",
     "default_tax_rates",
     "invoice_settings",
     "issuer",
@@ -311,6 +331,7 @@ const CONTAINERS: &[&str] = &[
     "payment",
     "payment_settings",
     "pending_update",
+    "phases",
     "pretax_credit_amounts",
     "pricing",
     "promotion",
@@ -333,7 +354,6 @@ const EXPANDABLE_BUT_ABSENT: &[&str] = &[
     "latest_revision",
     "on_behalf_of",
     "pending_setup_intent",
-    "schedule",
     "tax_code",
     "test_clock",
 ];
@@ -489,6 +509,7 @@ async fn load(ctx: &mut Ctx, target: Target, id: &str) -> Result<Value> {
         Target::Product => Ok(products::retrieve_any(ctx, id).await?.wire()),
         Target::Refund => Ok(refunds::retrieve(ctx, id).await?.wire()),
         Target::Subscription => Ok(subscriptions::retrieve(ctx, id).await?.wire()),
+        Target::SubscriptionSchedule => Ok(subscription_schedules::retrieve(ctx, id).await?.wire()),
         Target::TestClock => Ok(test_clocks::retrieve(ctx, id).await?.wire()),
     }
 }

@@ -50,6 +50,7 @@ pub mod refunds;
 pub mod search;
 pub mod setup_intents;
 pub mod stored;
+pub mod subscription_schedules;
 pub mod subscriptions;
 pub mod tax_rates;
 pub mod test_clocks;

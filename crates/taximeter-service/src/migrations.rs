@@ -23,4 +23,5 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "0011_payments", sql: include_str!("../migrations/0011_payments.sql") },
     Migration { name: "0012_discounts", sql: include_str!("../migrations/0012_discounts.sql") },
     Migration { name: "0013_webhooks", sql: include_str!("../migrations/0013_webhooks.sql") },
+    Migration { name: "0014_schedules", sql: include_str!("../migrations/0014_schedules.sql") },
 ];

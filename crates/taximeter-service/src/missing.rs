@@ -5,7 +5,8 @@ use taximeter_db::Arg;
 use taximeter_kernel::id::{
     Charge, Coupon, CreditNote, Customer, CustomerBalanceTransaction, Event, Invoice, InvoiceItem,
     InvoicePayment, Kind, Meter, MeterEventBackfill, PaymentIntent, PaymentMethod, Price, Product,
-    PromotionCode, Refund, SetupIntent, Subscription, SubscriptionItem, TaxRate, WebhookEndpoint,
+    PromotionCode, Refund, SetupIntent, Subscription, SubscriptionItem, SubscriptionSchedule,
+    TaxRate, WebhookEndpoint,
 };
 
 use crate::ctx::Ctx;
@@ -45,6 +46,7 @@ fn look(noun: &str) -> Option<&'static str> {
         PromotionCode::NOUN => in_other_mode!("promotion_codes"),
         Subscription::NOUN => in_other_mode!("subscriptions"),
         SubscriptionItem::NOUN => in_other_mode!("subscription_items"),
+        SubscriptionSchedule::NOUN => in_other_mode!("subscription_schedules"),
         TaxRate::NOUN => in_other_mode!("tax_rates"),
         WebhookEndpoint::NOUN => {
             concat!(in_other_mode!("webhook_endpoints"), " AND NOT deleted")

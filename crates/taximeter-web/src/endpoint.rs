@@ -94,6 +94,7 @@ answers! {
     taximeter_service::promotion_codes::PromotionCode,
     taximeter_service::refunds::Refund,
     taximeter_service::setup_intents::SetupIntent,
+    taximeter_service::subscription_schedules::Schedule,
     taximeter_service::subscriptions::Subscription,
     taximeter_service::subscriptions::Item,
     taximeter_service::tax_rates::TaxRate,

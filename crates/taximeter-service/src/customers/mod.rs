@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::page::{List as Page, Slice};
 use crate::params::{Clear, Text};
 use crate::search::{self, Field, FieldKind, FieldValue, Search, Searchable};
-use crate::{outbox, payment_methods, stored, subscriptions, test_clocks};
+use crate::{outbox, payment_methods, stored, subscription_schedules, subscriptions, test_clocks};
 
 crate::choice! {
     /// How a customer is taxed.
@@ -398,6 +398,7 @@ pub async fn save(ctx: &mut Ctx, before: &Customer, customer: &Customer) -> Resu
 pub async fn delete(ctx: &mut Ctx, id: &str, _: Delete) -> Result<Value> {
     let customer = retrieve_locked(ctx, id).await?;
     Box::pin(subscriptions::cancel_all_of_customer(ctx, &customer.id)).await?;
+    subscription_schedules::cancel_all_of_customer(ctx, &customer.id).await?;
     payment_methods::detach_all(ctx, &customer).await?;
     let deleted = Customer { deleted: true, ..customer.clone() };
     sql::update(ctx, &deleted).await?;

@@ -65,7 +65,10 @@ pub(super) async fn has_subscription(ctx: &mut Ctx, customer: &Id<CustomerKind>)
     let args = ctx.args([Arg::from(customer)]);
     let sql = "SELECT id FROM subscriptions \
                WHERE account = $1 AND livemode = $2 AND customer = $3 \
-               AND status NOT IN ('canceled', 'incomplete_expired') ORDER BY seq LIMIT 1";
+               AND status NOT IN ('canceled', 'incomplete_expired') \
+               UNION ALL SELECT id FROM subscription_schedules \
+               WHERE account = $1 AND livemode = $2 AND customer = $3 \
+               AND status = 'not_started' ORDER BY id LIMIT 1";
     let found: Option<String> = ctx.tx.optional(sql, args).await?;
     Ok(found.is_some())
 }

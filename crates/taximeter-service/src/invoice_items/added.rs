@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use taximeter_kernel::decimal::Decimal;
-use taximeter_kernel::id::{Id, InvoiceItem as InvoiceItemKind};
+use taximeter_kernel::id::{Id, InvoiceItem as InvoiceItemKind, Price as PriceKind};
+use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::Period;
 
 use super::amount::of_price;
@@ -56,11 +57,7 @@ pub(crate) async fn add(
         ))
         .param(at));
     }
-    let quantity = addition.quantity.unwrap_or(1);
-    if quantity < 0 {
-        let message = "Invalid quantity: must not be negative.";
-        return Err(Error::invalid(message).param(within("quantity")));
-    }
+    let quantity = checked_quantity(addition.quantity, at)?;
     let (price, param) = one_time_price(ctx, addition.price, addition.price_data, at).await?;
     let priced = of_price(ctx, &price, Decimal::from(quantity), sub.currency, &param).await?;
     let id: Id<InvoiceItemKind> = ctx.new_id();
@@ -89,6 +86,32 @@ pub(crate) async fn add(
         metadata: addition.metadata,
     };
     insert_as(ctx, id, new).await
+}
+
+/// Holds what will be sold once with a subscription against the rules: gives its price, made if it is
+/// not there yet, and how many.
+///
+/// # Errors
+/// A 400 when its price recurs, or has no amount in the currency.
+pub(crate) async fn check_addition(
+    ctx: &mut Ctx,
+    currency: Currency,
+    (price, data, quantity): (Option<Text<255>>, Option<PriceDataInput>, Option<i64>),
+    at: &str,
+) -> Result<(Id<PriceKind>, i64)> {
+    let quantity = checked_quantity(quantity, at)?;
+    let (price, param) = one_time_price(ctx, price, data, at).await?;
+    let priced = of_price(ctx, &price, Decimal::from(quantity), currency, &param).await?;
+    Ok((priced.price, quantity))
+}
+
+fn checked_quantity(quantity: Option<i64>, at: &str) -> Result<i64> {
+    let quantity = quantity.unwrap_or(1);
+    if quantity < 0 {
+        let message = "Invalid quantity: must not be negative.";
+        return Err(Error::invalid(message).param(format!("{at}[quantity]")));
+    }
+    Ok(quantity)
 }
 
 /// The price that a request names or brings, and the parameter that did.
@@ -122,7 +145,8 @@ async fn one_time_price(
              with `type=one_time`.",
         );
     }
-    if !price.active {
+    // What was agreed to for later is not refused when its time comes.
+    if !price.active && !ctx.caller.by_time {
         return refuse("The price specified is inactive. This field only accepts active prices.");
     }
     Ok((price, param))

@@ -9,7 +9,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 
-pub(crate) use added::{Addition, add};
+pub(crate) use added::{Addition, add, check_addition};
 use amount::{look_up, of_price};
 pub use input::{Create, Delete, List, PeriodInput, PriceDataInput, PricingInput, Update};
 use serde_json::{Value, json};

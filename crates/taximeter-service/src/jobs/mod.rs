@@ -27,6 +27,8 @@ crate::choice! {
         /// Whatever time brings a subscription: a trial's end, a renewal, its end. The subject is the
         /// subscription.
         Subscription = "subscription",
+        /// The subscription of a schedule begins. The subject is the schedule.
+        SubscriptionSchedule = "subscription_schedule",
         /// A test clock is moved on. The subject is the clock.
         TestClock = "test_clock",
     }

@@ -7,7 +7,7 @@ use super::sql::{self, Due};
 use super::{Job, Kind};
 use crate::ctx::{Caller, Ctx, Services};
 use crate::error::{Error, Result};
-use crate::{invoices, subscriptions, test_clocks};
+use crate::{invoices, subscription_schedules, subscriptions, test_clocks};
 
 /// How many jobs are done in one transaction: few enough that requests wait but for milliseconds,
 /// many enough that a sync is shared.
@@ -128,6 +128,9 @@ async fn run(ctx: &mut Ctx, job: &Due) -> Result<()> {
     match job.kind {
         Kind::Invoice => Box::pin(invoices::advance(ctx, &job.subject)).await,
         Kind::Subscription => Box::pin(subscriptions::advance(ctx, &job.subject)).await,
+        Kind::SubscriptionSchedule => {
+            Box::pin(subscription_schedules::start(ctx, &job.subject)).await
+        }
         Kind::TestClock => Box::pin(test_clocks::go_on(ctx, &job.subject)).await,
     }
 }

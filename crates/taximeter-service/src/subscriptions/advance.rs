@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::invoices::{self, BillingReason, Draft, Invoice, Line, UncollectibleReason};
 use crate::jobs::{self, Job};
 use crate::outbox;
+use crate::subscription_schedules::{self, Coming, Ended, Schedule};
 
 /// How long the first invoice may stay unpaid, in seconds (Stripe's).
 const INCOMPLETE_S: i64 = 23 * HOUR_S;
@@ -40,6 +41,10 @@ enum What {
     TellTrialEnds,
     /// The next renewal is near.
     TellUpcoming,
+    /// The end of its schedule is near.
+    TellExpiring,
+    /// Its schedule goes over to the next phase, or leaves it to itself.
+    PassPhase,
     /// It ends.
     End,
     /// A trial ends.
@@ -50,8 +55,12 @@ enum What {
     BillPending,
 }
 
-/// What is due next of a subscription, and when.
-fn next(sub: &Subscription, settings: &BillingSettings) -> Option<(Timestamp, What)> {
+/// What is due next of a subscription with its schedule, and when.
+fn next(
+    sub: &Subscription,
+    schedule: Option<&Schedule>,
+    settings: &BillingSettings,
+) -> Option<(Timestamp, What)> {
     if sub.status == Status::Incomplete {
         return Some((Timestamp(sub.created.0.saturating_add(INCOMPLETE_S)), What::Expire));
     }
@@ -64,6 +73,10 @@ fn next(sub: &Subscription, settings: &BillingSettings) -> Option<(Timestamp, Wh
     let update = sub.terms.pending_update.as_ref();
     all.extend(update.map(|update| (Timestamp(update.expires_at), What::GiveUpUpdate)));
     all.extend(resuming.map(|resuming| (Timestamp(resuming.until), What::GiveUpResuming)));
+    all.extend(schedule.and_then(Schedule::coming).map(|(at, coming)| match coming {
+        Coming::TellExpiring => (at, What::TellExpiring),
+        Coming::Pass => (at, What::PassPhase),
+    }));
     all.extend(resumes.map(|at| (Timestamp(at), What::ResumeCollection)));
     all.extend(sub.cancel_at.map(|at| (at, What::End)));
     if sub.status == Status::Trialing
@@ -108,7 +121,8 @@ fn upcoming(
 /// A 500 when the database does not take it.
 pub async fn put_down(ctx: &mut Ctx, sub: &Subscription) -> Result<()> {
     let settings = billing_settings::retrieve(ctx).await?;
-    let due = next(sub, &settings).map(|(at, _)| at);
+    let schedule = subscription_schedules::of_subscription(ctx, sub).await?;
+    let due = next(sub, schedule.as_ref(), &settings).map(|(at, _)| at);
     let due = due.into_iter().chain(thresholds::next_look(sub, ctx.now)).min();
     let (subject, clock) = (sub.id.as_str(), sub.test_clock.as_ref());
     let job = Job { kind: jobs::Kind::Subscription, subject, clock };
@@ -127,7 +141,8 @@ pub async fn advance(ctx: &mut Ctx, id: &str) -> Result<()> {
     loop {
         // Read anew: what an invoice brings about is written by it.
         let Some(sub) = super::find(ctx, id).await? else { return Ok(()) };
-        match next(&sub, &settings) {
+        let schedule = subscription_schedules::of_subscription(ctx, &sub).await?;
+        match next(&sub, schedule.as_ref(), &settings) {
             Some((at, what)) if at <= ctx.now => {
                 let mut work = Work { at, settings: &settings, customer: &mut customer };
                 Box::pin(work.perform(ctx, sub, what)).await?;
@@ -141,23 +156,23 @@ pub async fn advance(ctx: &mut Ctx, id: &str) -> Result<()> {
 }
 
 /// What an invoice that time brings is drawn up from.
-struct Bill {
+pub(super) struct Bill {
     reason: BillingReason,
     period: Period,
     lines: Vec<Line>,
 }
 
 impl Bill {
-    const fn of_cycle(period: Period, lines: Vec<Line>) -> Self {
+    pub(super) const fn of_cycle(period: Period, lines: Vec<Line>) -> Self {
         Self { reason: BillingReason::SubscriptionCycle, period, lines }
     }
 }
 
 /// One thing that is due, at the instant it was due.
-struct Work<'a> {
-    at: Timestamp,
+pub(super) struct Work<'a> {
+    pub(super) at: Timestamp,
     settings: &'a BillingSettings,
-    customer: &'a mut Customer,
+    pub(super) customer: &'a mut Customer,
 }
 
 impl Work<'_> {
@@ -181,6 +196,8 @@ impl Work<'_> {
                 outbox::push(ctx, "customer.subscription.trial_will_end", &after.wire()).await
             }
             What::TellUpcoming => self.tell_upcoming(ctx, sub).await,
+            What::TellExpiring => subscription_schedules::tell_expiring(ctx, &sub).await,
+            What::PassPhase => self.pass_phase(ctx, sub).await,
             What::End => self.end(ctx, sub).await,
             What::EndTrial => self.end_trial(ctx, sub).await,
             What::Renew => self.renew(ctx, sub).await,
@@ -286,11 +303,12 @@ impl Work<'_> {
         let (invoice, after) = self.draw_up(ctx, after, Bill::of_cycle(ended, lines)).await?;
         sql::update(ctx, &after).await?;
         ending::stop_collecting(ctx, &after, invoice.as_ref()).await?;
-        outbox::push(ctx, "customer.subscription.deleted", &after.wire()).await
+        outbox::push(ctx, "customer.subscription.deleted", &after.wire()).await?;
+        subscription_schedules::subscription_ended(ctx, &after, Ended::Over).await
     }
 
     /// Draws up the invoice of a period, keeps the subscription as it is after it, and tells of both.
-    async fn bill(
+    pub(super) async fn bill(
         &mut self,
         ctx: &mut Ctx,
         before: &Subscription,
@@ -348,7 +366,7 @@ impl Work<'_> {
 }
 
 /// The span that an invoice at a boundary bears: the period that was gone through.
-fn period_of_invoice(sub: &Subscription, at: Timestamp) -> Period {
+pub(super) fn period_of_invoice(sub: &Subscription, at: Timestamp) -> Period {
     let start = sub.items.iter().map(|item| item.current_period.start).max();
     Period { start: start.unwrap_or(at).min(at), end: at }
 }

@@ -4,6 +4,7 @@ use taximeter_kernel::time::Period;
 
 use super::input::{Create, InvoiceSettingsInput, PaymentBehavior, PaymentSettingsInput};
 use super::propose::propose;
+use super::scheduled::Scheduled;
 use super::timing::Timing;
 use super::{
     CollectionMethod, InvoiceSettings, PaymentSettings, SUBSCRIPTIONS_PER_CUSTOMER_MAX, Status,
@@ -26,7 +27,28 @@ const CUSTOM_FIELDS_MAX: usize = 4;
 /// # Errors
 /// A 400 when what is asked for is against the rules, a 404 when there is no such customer, a 402
 /// when it must be paid and is not.
-pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<Subscription> {
+pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Subscription> {
+    Box::pin(make(ctx, input, None)).await
+}
+
+/// As [`create`], for a schedule: its first invoice is a draft for its time, and nothing has to be
+/// paid for it to begin.
+///
+/// # Errors
+/// As [`create`].
+pub(crate) async fn begin(
+    ctx: &mut Ctx,
+    input: Create,
+    scheduled: Scheduled,
+) -> Result<Subscription> {
+    Box::pin(make(ctx, input, Some(scheduled))).await
+}
+
+async fn make(
+    ctx: &mut Ctx,
+    mut input: Create,
+    scheduled: Option<Scheduled>,
+) -> Result<Subscription> {
     let customer = customers::locked(ctx, &input.customer, "customer").await;
     // Stripe's one exception: here an unknown customer is a 404.
     let customer = customer.map_err(|error| match error.code {
@@ -76,7 +98,11 @@ pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<Subscription> {
     pending::set(&mut subscription, &input.pending_invoice_item_interval, ctx.now)?;
     let additions = input.add_invoice_items.unwrap_or_default();
     additions::add(ctx, &customer, &subscription, additions).await?;
-    let begin = Begin { behavior, charged: timing.charged, off_session };
+    let by_schedule = scheduled.is_some();
+    if let Some(scheduled) = scheduled {
+        scheduled.set(&mut subscription);
+    }
+    let begin = Begin { behavior, charged: timing.charged, off_session, by_schedule };
     begin.run(ctx, subscription, customer).await
 }
 
@@ -152,7 +178,10 @@ pub(super) fn set_payment_settings(settings: &mut PaymentSettings, input: Paymen
 }
 
 /// `days_until_due` belongs to sent invoices, and only to them.
-pub(super) fn checked_days(method: CollectionMethod, days: Option<i64>) -> Result<Option<i64>> {
+///
+/// # Errors
+/// A 400 when they are not together.
+pub(crate) fn checked_days(method: CollectionMethod, days: Option<i64>) -> Result<Option<i64>> {
     match (method, days) {
         (CollectionMethod::SendInvoice, None) => Err(Error::invalid(
             "If invoice collection method is 'send_invoice', you must specify 'days_until_due'.",
@@ -179,6 +208,8 @@ struct Begin {
     behavior: PaymentBehavior,
     charged: bool,
     off_session: Option<bool>,
+    /// Whether a schedule begins it.
+    by_schedule: bool,
 }
 
 impl Begin {
@@ -189,13 +220,15 @@ impl Begin {
         mut subscription: Subscription,
         before: Customer,
     ) -> Result<Subscription> {
-        refuse_too_many(ctx, &before).await?;
+        if !self.by_schedule {
+            refuse_too_many(ctx, &before).await?;
+        }
         let mut customer = before.clone();
         customer.currency = Some(subscription.currency);
         let mut invoice = self.first_invoice(ctx, &subscription, &customer).await?;
         if let Some(invoice) = &mut invoice {
             invoices::add_up(ctx, invoice).await?;
-            let must_pay = must_be_paid_now(invoice, &customer)?;
+            let must_pay = !self.by_schedule && must_be_paid_now(invoice, &customer)?;
             if must_pay {
                 self.refuse_unpayable(ctx, &customer, &subscription).await?;
                 subscription.status = Status::Incomplete;
@@ -204,7 +237,8 @@ impl Begin {
         }
         sql::insert(ctx, &subscription).await?;
         outbox::push(ctx, "customer.subscription.created", &subscription.wire()).await?;
-        let collected = subscription.collection_method == CollectionMethod::ChargeAutomatically;
+        let automatic = subscription.collection_method == CollectionMethod::ChargeAutomatically;
+        let collected = automatic && !self.by_schedule;
         if invoice.is_some() && collected {
             // Finalizing the invoice says all at once that changes of the customer.
             customer = before;
@@ -255,7 +289,7 @@ impl Begin {
         if invoice.lines.is_empty() {
             return Ok(None);
         }
-        if invoice.collection_method == CollectionMethod::SendInvoice {
+        if self.by_schedule || invoice.collection_method == CollectionMethod::SendInvoice {
             let grace = billing_settings::retrieve(ctx).await?.draft_grace_s;
             invoice.set_going(ctx.now, grace);
         }
@@ -306,7 +340,11 @@ fn must_be_paid_now(invoice: &Invoice, customer: &Customer) -> Result<bool> {
     Ok(automatic && invoice.settlement(customer)?.amount_due > 0)
 }
 
-async fn refuse_too_many(ctx: &mut Ctx, customer: &Customer) -> Result<()> {
+/// Holds the number of a customer's subscriptions, begun or scheduled, against the bound.
+///
+/// # Errors
+/// A 400 when there are as many already.
+pub(crate) async fn refuse_too_many(ctx: &mut Ctx, customer: &Customer) -> Result<()> {
     let current = sql::count_of_customer(ctx, &customer.id).await?;
     if current < SUBSCRIPTIONS_PER_CUSTOMER_MAX {
         return Ok(());

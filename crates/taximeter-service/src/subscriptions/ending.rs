@@ -11,6 +11,7 @@ use crate::customers::Customer;
 use crate::error::Result;
 use crate::invoices::{self, BillingReason, Draft, Invoice};
 use crate::outbox;
+use crate::subscription_schedules::{self, Ended};
 
 /// Marks a subscription as over.
 pub(super) fn set_ended(sub: &mut Subscription, at: Timestamp) {
@@ -40,7 +41,8 @@ pub(super) async fn end_at(
     sql::update(ctx, &sub).await?;
     stop_collecting(ctx, &sub, None).await?;
     super::put_down(ctx, &sub).await?;
-    outbox::push(ctx, "customer.subscription.deleted", &sub.wire()).await
+    outbox::push(ctx, "customer.subscription.deleted", &sub.wire()).await?;
+    subscription_schedules::subscription_ended(ctx, &sub, Ended::NotPaid).await
 }
 
 /// Ends one whose first invoice was not paid in time: the invoice is taken back.
@@ -56,6 +58,7 @@ pub(super) async fn expire(
     sub.status = Status::IncompleteExpired;
     sub.ended_at = Some(ctx.now);
     super::save(ctx, &before, &sub).await?;
+    subscription_schedules::subscription_ended(ctx, &sub, Ended::NotPaid).await?;
     if let Some(id) = &sub.latest_invoice
         && let Some((mut invoice, mut held)) =
             invoices::locked_with_customer(ctx, id.as_str()).await?
@@ -105,6 +108,7 @@ pub(super) async fn end_now(
     stop_collecting(ctx, &after, last.as_ref()).await?;
     super::put_down(ctx, &after).await?;
     outbox::push(ctx, "customer.subscription.deleted", &after.wire()).await?;
+    subscription_schedules::subscription_ended(ctx, &after, Ended::Asked).await?;
     if let Some(mut invoice) = last {
         let mut customer = crate::customers::locked_any(ctx, after.customer.as_str()).await?;
         super::settle_at_once(ctx, &mut invoice, &mut customer).await?;

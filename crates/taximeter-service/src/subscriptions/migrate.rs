@@ -11,6 +11,7 @@ use crate::customers;
 use crate::discounts::{self, Delete};
 use crate::error::{Error, Result};
 use crate::invoices;
+use crate::subscription_schedules;
 use crate::test_clocks;
 
 choice! {
@@ -59,6 +60,7 @@ pub async fn migrate(ctx: &mut Ctx, id: &str, input: Migrate) -> Result<Subscrip
     after.proration_discounts = Some(discounts.unwrap_or(ProrationDiscounts::Included));
     after.billing_mode_updated_at = Some(ctx.now);
     super::save(ctx, &before, &after).await?;
+    subscription_schedules::follow_mode(ctx, &after).await?;
     Ok(after)
 }
 

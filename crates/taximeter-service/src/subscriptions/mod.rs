@@ -18,6 +18,7 @@ mod propose;
 mod proposed;
 mod prorate;
 mod resume;
+mod scheduled;
 mod sql;
 mod standing;
 mod terms;
@@ -29,20 +30,24 @@ mod wire;
 
 use std::collections::BTreeMap;
 
-pub use additions::AddInvoiceItem;
+pub use additions::{AddInvoiceItem, EndInput, EndType, SpanInput, StartInput, StartType};
 pub(crate) use advance::unbilled_from;
 pub use advance::{advance, put_down};
 pub use cancel::{cancel, cancel_all_of_customer};
 pub use create::create;
+pub(crate) use create::{begin, checked_days, refuse_too_many};
 pub use input::{
-    AnchorChange, BillingModeInput, Cancel, Create, ItemInput, ItemUpdate, List, Now,
-    PaymentBehavior, PeriodEnd, ProrationBehavior, Update,
+    AnchorChange, BillingModeInput, Cancel, Create, CustomFieldInput, FlexibleInput,
+    InvoiceSettingsInput, ItemInput, ItemUpdate, List, Now, PaymentBehavior, PeriodEnd,
+    ProrationBehavior, Update,
 };
 pub use migrate::{Migrate, delete_discount, migrate};
 pub use pause::{Pause, pause};
 pub use pending_update::PendingUpdate;
+pub(crate) use propose::{checked_mode, propose};
 pub(crate) use proposed::{first_charge, propose_preview};
 pub use resume::{Resume, resume};
+pub(crate) use scheduled::{Scheduled, change, held, no_such, set_thresholds, thresholds_of};
 use serde_json::Value;
 pub(crate) use standing::{default_payment_method, paid_with};
 pub use standing::{invoice_not_paid, invoice_paid, invoice_void};

@@ -90,7 +90,12 @@ pub(super) fn too_many_items() -> Error {
     Error::invalid(format!("A subscription can have at most {ITEMS_MAX} items."))
 }
 
-fn checked_mode(
+/// Which rules a subscription is billed by: the flexible ones, unless told otherwise or asked by an
+/// older client.
+///
+/// # Errors
+/// A 400 when what is said does not go together.
+pub(crate) fn checked_mode(
     ctx: &Ctx,
     input: Option<BillingModeInput>,
 ) -> Result<(BillingModeType, Option<ProrationDiscounts>)> {
@@ -188,7 +193,7 @@ pub(super) async fn recurring_of(ctx: &mut Ctx, price: &Price, at: &str) -> Resu
     };
     if let Some(meter) = &recurring.meter {
         let meter = meters::retrieve(ctx, meter.as_str()).await?;
-        if meter.status == meters::Status::Inactive {
+        if meter.status == meters::Status::Inactive && !ctx.caller.by_time {
             return Err(Error::invalid(format!(
                 "The price specified is backed by the meter {}, which is inactive.",
                 meter.id
@@ -223,6 +228,10 @@ pub(super) async fn price_of(
         }
     };
     let price = prices::named(ctx, id, &param).await?;
+    // What was agreed to for later is not refused when its time comes.
+    if ctx.caller.by_time {
+        return Ok(price);
+    }
     if !price.active {
         return Err(Error::invalid(
             "The price specified is inactive. This field only accepts active prices.",

@@ -193,7 +193,9 @@ pub(super) async fn of_customer(ctx: &mut Ctx, customer: &str) -> Result<Vec<Sub
 
 pub(super) async fn count_of_customer(ctx: &mut Ctx, customer: &Id<Customer>) -> Result<i64> {
     let args = ctx.args([Arg::from(customer)]);
-    let sql = "SELECT COUNT(*) AS n FROM subscriptions \
+    let sql = "SELECT COUNT(*) + (SELECT COUNT(*) FROM subscription_schedules \
+               WHERE account = $1 AND livemode = $2 AND customer = $3 \
+               AND status = 'not_started') AS n FROM subscriptions \
                WHERE account = $1 AND livemode = $2 AND customer = $3 \
                AND status NOT IN ('canceled', 'incomplete_expired')";
     Ok(ctx.tx.one(sql, args).await?)

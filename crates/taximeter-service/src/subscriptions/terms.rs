@@ -214,6 +214,8 @@ pub struct Terms {
     pub pending_from: Option<i64>,
     /// When they are billed next.
     pub next_pending_invoice: Option<i64>,
+    /// Whether what is taken off all of the customer's invoices is not taken off its own.
+    pub own_discounts_only: bool,
     /// The schedule that changes it.
     pub schedule: Option<String>,
     /// What becomes of its trial.

@@ -80,13 +80,8 @@ pub(super) fn set(sub: &mut Subscription, input: Clear<ThresholdsInput>) -> Resu
         let amount = whole_amount(sub, item)?.unwrap_or(0);
         fixed = fixed.checked_add(amount).ok_or_else(too_large)?;
     }
+    check_least(input.amount_gte)?;
     match input.amount_gte {
-        Some(amount) if amount < AMOUNT_MINOR_MIN => {
-            return Err(Error::invalid(format!(
-                "Invalid amount_gte: must be at least {AMOUNT_MINOR_MIN}."
-            ))
-            .param(param));
-        }
         Some(amount) if amount <= fixed => {
             return Err(Error::invalid(format!(
                 "Invalid amount_gte: must be more than the {fixed} that the licensed prices of the \
@@ -101,6 +96,18 @@ pub(super) fn set(sub: &mut Subscription, input: Clear<ThresholdsInput>) -> Resu
         reset_billing_cycle_anchor: Some(input.reset_billing_cycle_anchor.unwrap_or(false)),
     });
     Ok(())
+}
+
+/// Holds an amount against the least one.
+///
+/// # Errors
+/// A 400 when it is less.
+pub(super) fn check_least(amount_gte: Option<i64>) -> Result<()> {
+    if amount_gte.is_none_or(|amount| amount >= AMOUNT_MINOR_MIN) {
+        return Ok(());
+    }
+    let message = format!("Invalid amount_gte: must be at least {AMOUNT_MINOR_MIN}.");
+    Err(Error::invalid(message).param("billing_thresholds[amount_gte]"))
 }
 
 /// Puts a change on when the usage of an item is billed before its time. `at` is where it was sent.

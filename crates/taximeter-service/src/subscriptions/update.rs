@@ -63,6 +63,11 @@ fn refuse_by_status(before: &Subscription, input: &Update) -> Result<()> {
         || !input.default_tax_rates.is_keep()
         || !input.discounts.is_keep();
     let says = !input.description.is_keep() || !input.default_payment_method.is_keep();
+    if let Some(schedule) = before.terms.schedule.as_ref().filter(|_| !before.has_ended())
+        && (!input.cancel_at.is_keep() || input.cancel_at_period_end.is_some())
+    {
+        return Err(managed(schedule));
+    }
     if before.has_ended() && (items || time || collection || terms || says) {
         return Err(only_metadata());
     }
@@ -85,6 +90,14 @@ fn refuse_by_status(before: &Subscription, input: &Update) -> Result<()> {
     pending_update::refuse(before, input)
 }
 
+/// The refusal of another end than a schedule has.
+fn managed(schedule: &str) -> Error {
+    Error::invalid(format!(
+        "The subscription is managed by the subscription schedule `{schedule}`, and updating any \
+         cancelation behavior directly is not allowed. Please update the schedule instead."
+    ))
+}
+
 /// What may still be said of a subscription that is over.
 pub(super) fn only_metadata() -> Error {
     Error::invalid("A canceled subscription can only update its cancellation_details and metadata.")
@@ -100,7 +113,7 @@ pub(super) fn not_while_incomplete() -> Error {
 }
 
 /// Sets what is not billed for.
-fn set_plain(after: &mut Subscription, input: &Update) -> Result<()> {
+pub(super) fn set_plain(after: &mut Subscription, input: &Update) -> Result<()> {
     if input.collection_method.is_some() || input.days_until_due.is_some() {
         let method = input.collection_method.unwrap_or(after.collection_method);
         let kept = after.days_until_due.filter(|_| method == CollectionMethod::SendInvoice);
@@ -137,7 +150,7 @@ fn set_plain(after: &mut Subscription, input: &Update) -> Result<()> {
 }
 
 /// Sets what names other objects.
-async fn set_named(
+pub(super) async fn set_named(
     ctx: &mut Ctx,
     customer: &Customer,
     after: &mut Subscription,
@@ -190,7 +203,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    fn take(mut input: Update) -> (Update, Self) {
+    pub(super) fn take(mut input: Update) -> (Update, Self) {
         let anchor_now = matches!(
             input.billing_cycle_anchor.take(),
             Some(

@@ -85,6 +85,9 @@ fn before_clover(object: &str, members: &mut Map<String, Value>) {
         "subscription" => {
             members.remove("billing_schedules");
         }
+        "subscription_schedule" => {
+            members.remove("pause_schedules");
+        }
         "discount" => coupon_itself(members, "source"),
         "promotion_code" => coupon_itself(members, "promotion"),
         _ => {}

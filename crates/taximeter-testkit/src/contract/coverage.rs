@@ -7,6 +7,8 @@ use serde_json::Value;
 
 /// Parameters of ours that Stripe's endpoints lack: (method, path, parameter, why).
 const OUR_PARAMS: &[(&str, &str, &str, &str)] = &[
+    ("POST", "/v1/subscription_schedules", "phases[][iterations]", OLDER_PHASES),
+    ("POST", "/v1/subscription_schedules/{id}", "phases[][iterations]", OLDER_PHASES),
     ("POST", "/v1/payment_intents", "payment_method_types", OLDER_TYPES),
     ("POST", "/v1/payment_intents/{id}", "payment_method_types", OLDER_TYPES),
     ("POST", "/v1/payment_intents/{id}/confirm", "payment_method_types", OLDER_TYPES),
@@ -45,6 +47,7 @@ const OUR_PARAMS: &[(&str, &str, &str, &str)] = &[
 ];
 
 const OLDER_TYPES: &str = "Stripe's name of `allowed_payment_method_types` before 2026-10-28";
+const OLDER_PHASES: &str = "Stripe's, in versions before 2025-09-30";
 const BEFORE_BASIL: &str = "Stripe's, in versions before 2025-03-31";
 const ADJUSTMENTS: &str = "/v1/billing/meter_event_adjustments";
 const ADJUSTMENTS_V2: &str = "/v2/billing/meter_event_adjustments";

@@ -87,6 +87,8 @@ mod simulator;
 #[cfg(test)]
 mod subscription_items;
 #[cfg(test)]
+mod subscription_schedules;
+#[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
 mod support;

@@ -25,6 +25,7 @@ mod refunds;
 mod setup_intents;
 mod stripecli;
 mod subscription_items;
+mod subscription_schedules;
 mod subscriptions;
 mod tax_rates;
 mod test_clocks;
@@ -59,6 +60,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         refunds::endpoints(),
         setup_intents::endpoints(),
         subscription_items::endpoints(),
+        subscription_schedules::endpoints(),
         stripecli::endpoints(),
         subscriptions::endpoints(),
         tax_rates::endpoints(),

@@ -1,0 +1,466 @@
+//! How phases begin: what each makes of its subscription.
+
+use taximeter_kernel::id::{Discount as DiscountKind, Id};
+use taximeter_kernel::time::Timestamp;
+
+use super::end::let_go;
+use super::phases::currency_of;
+use super::types::{Bound, Named, PhaseAddition, PhaseInvoices, PhaseItem};
+use super::{Phase, PhaseAnchor, Schedule, Status, of_subscription, put_down, save, sql};
+use crate::ctx::Ctx;
+use crate::customers::{self, Customer};
+use crate::discounts::{self, DiscountInput, Holder};
+use crate::error::{Error, Result};
+use crate::outbox;
+use crate::params::{Clear, Metadata, MetadataChange, OrWord, Text};
+use crate::payment_methods;
+use crate::subscriptions::{
+    self, AddInvoiceItem, AnchorChange, BillingModeInput, CollectionMethod, CustomFieldInput,
+    EndInput, EndType, FlexibleInput, InvoiceSettingsInput, Item, ItemInput, ItemThresholdsInput,
+    ItemUpdate, Scheduled, SpanInput, StartInput, StartType, Subscription, ThresholdsInput,
+};
+
+/// What a phase makes of a subscription.
+pub(crate) struct Entry {
+    /// The change.
+    pub(crate) update: subscriptions::Update,
+    /// Whether the customer's own discount is not inherited, if that changes.
+    pub(crate) own_discounts_only: Option<bool>,
+}
+
+/// Begins the subscription of a schedule, if that is due: at the instant at which it was.
+///
+/// # Errors
+/// A 500 when the database cannot be used.
+pub async fn start(ctx: &mut Ctx, id: &str) -> Result<()> {
+    let Some(seen) = sql::find(ctx, id).await? else { return Ok(()) };
+    let customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
+    sql::lock(ctx, id).await?;
+    let Some(before) = sql::find(ctx, id).await? else { return Ok(()) };
+    if before.status != Status::NotStarted {
+        return Ok(());
+    }
+    if before.start() > ctx.now {
+        return put_down(ctx, &before).await;
+    }
+    let world = std::mem::replace(&mut ctx.now, before.start());
+    let begun = begin(ctx, before.clone(), &customer).await;
+    ctx.now = world;
+    let after = begun?;
+    let kind = "subscription_schedule.updated";
+    outbox::push_update(ctx, kind, &before.wire(), &after.wire()).await?;
+    settle(ctx, &after).await
+}
+
+/// Makes the subscription of a schedule that is kept already, with its first phase.
+pub(super) async fn begin(
+    ctx: &mut Ctx,
+    mut schedule: Schedule,
+    customer: &Customer,
+) -> Result<Schedule> {
+    let Some(phase) = schedule.outline.phases.first().cloned() else {
+        return Err(Error::internal("a schedule has no phases"));
+    };
+    let terms = Terms { schedule: &schedule, phase: &phase, customer };
+    let input = terms.creation(ctx).await?;
+    let scheduled =
+        Scheduled { schedule: schedule.id.clone(), own_discounts_only: phase.emptied("discounts") };
+    let begun = Box::pin(subscriptions::begin(ctx, input, scheduled)).await?;
+    schedule.subscription = Some(begun.id);
+    schedule.status = Status::Active;
+    schedule.outline.entered = Some(phase.start);
+    sql::update(ctx, &schedule).await?;
+    put_down(ctx, &schedule).await?;
+    Ok(schedule)
+}
+
+/// Does what is due already of a schedule that began or changed, and puts down what comes next.
+pub(super) async fn settle(ctx: &mut Ctx, schedule: &Schedule) -> Result<()> {
+    match &schedule.subscription {
+        Some(id) => Box::pin(subscriptions::advance(ctx, id.as_str())).await,
+        None => put_down(ctx, schedule).await,
+    }
+}
+
+/// Takes the schedule of a subscription, which is held, past an instant: to its next phase, which is
+/// to be made of the subscription, or over its end.
+///
+/// # Errors
+/// A 500 when the database cannot be used.
+pub(crate) async fn pass(
+    ctx: &mut Ctx,
+    sub: &Subscription,
+    customer: &Customer,
+    at: Timestamp,
+) -> Result<Option<Entry>> {
+    let Some(id) = &sub.terms.schedule else { return Ok(None) };
+    sql::lock(ctx, id).await?;
+    let Some(before) = of_subscription(ctx, sub).await? else { return Ok(None) };
+    let Some(phase) = before.following().filter(|phase| phase.start <= at.0).cloned() else {
+        let_go(ctx, before, Some(sub.clone()), false).await?;
+        return Ok(None);
+    };
+    let mut after = before.clone();
+    after.outline.entered = Some(phase.start);
+    save(ctx, &before, &mut after).await?;
+    let terms = Terms { schedule: &after, phase: &phase, customer };
+    let update = terms.update(ctx, sub).await?;
+    Ok(Some(Entry { update, own_discounts_only: Some(phase.emptied("discounts")) }))
+}
+
+/// Tells that the end of a subscription's schedule is near.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub(crate) async fn tell_expiring(ctx: &mut Ctx, sub: &Subscription) -> Result<()> {
+    let Some(mut schedule) = of_subscription(ctx, sub).await? else { return Ok(()) };
+    schedule.outline.told_expiring = Some(schedule.end().0);
+    sql::update(ctx, &schedule).await?;
+    outbox::push(ctx, "subscription_schedule.expiring", &schedule.wire()).await
+}
+
+/// Notes on the schedule of a subscription which rules that is billed by from now on.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub(crate) async fn follow_mode(ctx: &mut Ctx, sub: &Subscription) -> Result<()> {
+    let Some(id) = &sub.terms.schedule else { return Ok(()) };
+    sql::lock(ctx, id).await?;
+    let Some(before) = of_subscription(ctx, sub).await? else { return Ok(()) };
+    let mut after = before.clone();
+    after.outline.billing_mode = sub.billing_mode;
+    after.outline.proration_discounts = sub.proration_discounts;
+    save(ctx, &before, &mut after).await
+}
+
+/// A phase in the terms of a subscription: what it says itself, and else what its schedule does.
+pub(super) struct Terms<'a> {
+    pub(super) schedule: &'a Schedule,
+    pub(super) phase: &'a Phase,
+    pub(super) customer: &'a Customer,
+}
+
+impl Terms<'_> {
+    fn method(&self) -> CollectionMethod {
+        let common = self.schedule.outline.settings.collection_method;
+        self.phase.collection_method.or(common).unwrap_or(CollectionMethod::ChargeAutomatically)
+    }
+
+    fn invoices(&self) -> PhaseInvoices {
+        let common = self.schedule.outline.settings.invoices.clone();
+        let own = self.phase.invoices.clone().unwrap_or_default();
+        let sent = self.method() == CollectionMethod::SendInvoice;
+        PhaseInvoices {
+            custom_fields: own.custom_fields.or(common.custom_fields),
+            days_until_due: own.days_until_due.or(common.days_until_due).filter(|_| sent),
+            description: own.description.or(common.description),
+            footer: own.footer.or(common.footer),
+        }
+    }
+
+    fn description(&self) -> Option<String> {
+        let common = &self.schedule.outline.settings.description;
+        let common = common.clone().filter(|_| !self.phase.emptied("description"));
+        self.phase.description.clone().or(common)
+    }
+
+    fn thresholds(&self) -> Clear<ThresholdsInput> {
+        let common = self.schedule.outline.settings.thresholds.clone();
+        let common = common.filter(|_| !self.phase.emptied("billing_thresholds"));
+        match self.phase.thresholds.clone().or(common) {
+            None => Clear::Unset,
+            Some(thresholds) => Clear::Set(ThresholdsInput {
+                amount_gte: thresholds.amount_gte,
+                reset_billing_cycle_anchor: thresholds.reset_billing_cycle_anchor,
+            }),
+        }
+    }
+
+    /// What pays, unless the customer has it no more.
+    async fn pays(&self, ctx: &mut Ctx) -> Result<Option<Text<255>>> {
+        let common = &self.schedule.outline.settings.default_payment_method;
+        let Some(id) = self.phase.default_payment_method.as_ref().or(common.as_ref()) else {
+            return Ok(None);
+        };
+        let found = payment_methods::still_attached(ctx, id, &self.customer.id).await?;
+        Ok(found.map(|method| Text(method.id.as_str().to_owned())))
+    }
+
+    /// What is taken off. What can be redeemed no more when time has come for it is left out.
+    async fn discounts(&self, ctx: &mut Ctx, names: &[Named]) -> Result<Vec<DiscountInput>> {
+        let mut inputs = Vec::with_capacity(names.len());
+        for name in names {
+            let text = |id: &Option<String>| id.clone().map(Text);
+            let input = DiscountInput {
+                coupon: text(&name.coupon),
+                discount: text(&name.discount),
+                promotion_code: text(&name.promotion_code),
+            };
+            if ctx.caller.by_time && !self.is_redeemable(ctx, input.clone()).await? {
+                continue;
+            }
+            inputs.push(input);
+        }
+        Ok(inputs)
+    }
+
+    async fn is_redeemable(&self, ctx: &mut Ctx, input: DiscountInput) -> Result<bool> {
+        let undo = ctx.tx.savepoint().await?;
+        let currency = currency_of(self.phase)?;
+        let customer = self.customer;
+        let tried =
+            discounts::apply(ctx, Holder::Customer, customer, currency, vec![input], "discounts");
+        let tried: Result<Vec<Id<DiscountKind>>> =
+            tried.await.map(|made| made.into_iter().map(|discount| discount.id).collect());
+        ctx.tx.rollback_to(undo).await?;
+        match tried {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_outcome() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn mode(&self) -> BillingModeInput {
+        let outline = &self.schedule.outline;
+        billing_mode(outline.billing_mode, outline.proration_discounts)
+    }
+
+    /// The subscription that begins with the phase.
+    async fn creation(&self, ctx: &mut Ctx) -> Result<subscriptions::Create> {
+        let phase = self.phase;
+        let now = ctx.now.0;
+        let invoices = self.invoices();
+        let mut items = Vec::with_capacity(phase.items.len());
+        for item in &phase.items {
+            items.push(ItemInput {
+                billing_thresholds: thresholds_of(item),
+                discounts: Clear::Set(self.discounts(ctx, &item.discounts).await?),
+                metadata: Metadata(without_empty(&item.metadata)),
+                plan: None,
+                price: Some(Text(item.price.clone())),
+                price_data: None,
+                quantity: item.quantity,
+                tax_rates: Clear::Set(texts(&item.tax_rates)),
+            });
+        }
+        let anchored = phase.anchor.unwrap_or(self.schedule.outline.settings.anchor);
+        let backdated = phase.start < now;
+        let ends = self.schedule.ends_subscription();
+        Ok(subscriptions::Create {
+            add_invoice_items: Some(self.additions(ctx, &phase.additions).await?),
+            backdate_start_date: backdated.then_some(phase.start),
+            billing_cycle_anchor: (anchored == PhaseAnchor::PhaseStart && backdated)
+                .then_some(phase.start),
+            billing_cycle_anchor_config: None,
+            billing_mode: Some(self.mode()),
+            billing_thresholds: self.thresholds(),
+            cancel_at: ends.map(|at| OrWord::Value(at.0)),
+            cancel_at_period_end: None,
+            collection_method: Some(self.method()),
+            currency: Some(currency_of(phase)?),
+            customer: Text(self.customer.id.as_str().to_owned()),
+            days_until_due: invoices.days_until_due,
+            default_payment_method: self.pays(ctx).await?,
+            default_tax_rates: Clear::Set(texts(&phase.default_tax_rates)),
+            description: self.description().map(Text),
+            discounts: Clear::Set(self.discounts(ctx, &phase.discounts).await?),
+            invoice_settings: Some(settings_of(invoices)),
+            items,
+            metadata: Metadata(without_empty(&phase.metadata)),
+            off_session: Some(true),
+            payment_behavior: None,
+            payment_settings: None,
+            pending_invoice_item_interval: Clear::Keep,
+            proration_behavior: Some(phase.proration_behavior),
+            trial_end: phase.trial_until().filter(|end| *end > now).map(OrWord::Value),
+            trial_from_plan: None,
+            trial_period_days: None,
+            trial_settings: None,
+        })
+    }
+
+    /// The change that makes a subscription what it is in the phase.
+    pub(super) async fn update(
+        &self,
+        ctx: &mut Ctx,
+        sub: &Subscription,
+    ) -> Result<subscriptions::Update> {
+        let phase = self.phase;
+        let now = ctx.now.0;
+        let invoices = self.invoices();
+        let trial = phase.trial_until().filter(|end| *end > now);
+        let anchored = phase.anchor.unwrap_or(self.schedule.outline.settings.anchor);
+        let trialing = sub.status == subscriptions::Status::Trialing;
+        let anew = anchored == PhaseAnchor::PhaseStart && trial.is_none() && !trialing;
+        let discounts = self.discounts(ctx, &phase.discounts).await?;
+        let changes = phase
+            .metadata
+            .iter()
+            .map(|(key, value)| (key.clone(), (!value.is_empty()).then(|| value.clone())));
+        Ok(subscriptions::Update {
+            add_invoice_items: Some(self.additions(ctx, &phase.additions).await?),
+            billing_cycle_anchor: anew.then_some(OrWord::Word(AnchorChange::Now)),
+            billing_thresholds: self.thresholds(),
+            collection_method: Some(self.method()),
+            days_until_due: invoices.days_until_due,
+            default_payment_method: self.pays(ctx).await?.map_or(Clear::Unset, Clear::Set),
+            default_tax_rates: set_or_unset(texts(&phase.default_tax_rates)),
+            description: self.description().map_or(Clear::Unset, |text| Clear::Set(Text(text))),
+            discounts: set_or_unset(discounts),
+            invoice_settings: Some(settings_of(invoices)),
+            items: Some(self.items(ctx, sub).await?),
+            metadata: MetadataChange::Merge(changes.collect()),
+            off_session: Some(true),
+            proration_behavior: Some(phase.proration_behavior),
+            trial_end: trial.map(OrWord::Value),
+            ..subscriptions::Update::default()
+        })
+    }
+
+    /// The changes that make the items of a subscription those of the phase. An item stays the same
+    /// if its price does; else one of the same product changes its price.
+    async fn items(&self, ctx: &mut Ctx, sub: &Subscription) -> Result<Vec<ItemUpdate>> {
+        let mut old: Vec<&Item> = sub.items.iter().collect();
+        let mut kept: Vec<Option<&Item>> = vec![None; self.phase.items.len()];
+        for rule in [same_price, same_product] {
+            for (place, planned) in kept.iter_mut().zip(&self.phase.items) {
+                if place.is_none()
+                    && let Some(at) = old.iter().position(|item| rule(item, planned))
+                {
+                    *place = Some(old.remove(at));
+                }
+            }
+        }
+        let mut updates: Vec<ItemUpdate> = old
+            .into_iter()
+            .map(|item| ItemUpdate {
+                id: Some(Text(item.id.as_str().to_owned())),
+                deleted: Some(true),
+                ..ItemUpdate::default()
+            })
+            .collect();
+        for (item, planned) in kept.into_iter().zip(&self.phase.items) {
+            updates.push(self.item(ctx, item, planned).await?);
+        }
+        Ok(updates)
+    }
+
+    /// The change that makes an item what is planned, or adds it.
+    async fn item(
+        &self,
+        ctx: &mut Ctx,
+        item: Option<&Item>,
+        planned: &PhaseItem,
+    ) -> Result<ItemUpdate> {
+        let named = item.is_none_or(|item| item.price.id.as_str() != planned.price);
+        let changes = planned
+            .metadata
+            .iter()
+            .map(|(key, value)| (key.clone(), (!value.is_empty()).then(|| value.clone())));
+        let discounts = self.discounts(ctx, &planned.discounts).await?;
+        Ok(ItemUpdate {
+            billing_thresholds: thresholds_of(planned),
+            discounts: set_or_unset(discounts),
+            id: item.map(|item| Text(item.id.as_str().to_owned())),
+            metadata: MetadataChange::Merge(changes.collect()),
+            price: named.then(|| Text(planned.price.clone())),
+            quantity: planned.quantity,
+            tax_rates: set_or_unset(texts(&planned.tax_rates)),
+            ..ItemUpdate::default()
+        })
+    }
+
+    /// What is sold once with the phase, as a subscription takes it.
+    pub(super) async fn additions(
+        &self,
+        ctx: &mut Ctx,
+        additions: &[PhaseAddition],
+    ) -> Result<Vec<AddInvoiceItem>> {
+        let mut inputs = Vec::with_capacity(additions.len());
+        for addition in additions {
+            inputs.push(AddInvoiceItem {
+                discountable: addition.discountable,
+                discounts: Clear::Set(self.discounts(ctx, &addition.discounts).await?),
+                metadata: Metadata(addition.metadata.clone()),
+                period: Some(self.span(addition)),
+                price: Some(Text(addition.price.clone())),
+                price_data: None,
+                quantity: Some(addition.quantity),
+                tax_rates: Clear::Set(texts(&addition.tax_rates)),
+            });
+        }
+        Ok(inputs)
+    }
+
+    fn span(&self, addition: &PhaseAddition) -> SpanInput {
+        let instant = |bound: &Bound, of_phase: (&str, i64)| {
+            bound.timestamp.or((bound.r#type == of_phase.0).then_some(of_phase.1))
+        };
+        let start = instant(&addition.start, ("phase_start", self.phase.start));
+        let end = instant(&addition.end, ("phase_end", self.phase.end));
+        SpanInput {
+            start: StartInput {
+                timestamp: start,
+                r#type: start.map_or(StartType::MaxItemPeriodStart, |_| StartType::Timestamp),
+            },
+            end: EndInput {
+                timestamp: end,
+                r#type: end.map_or(EndType::MinItemPeriodEnd, |_| EndType::Timestamp),
+            },
+        }
+    }
+}
+
+fn same_price(item: &Item, planned: &PhaseItem) -> bool {
+    item.price.id.as_str() == planned.price
+}
+
+fn same_product(item: &Item, planned: &PhaseItem) -> bool {
+    item.price.product.as_str() == planned.product
+}
+
+/// The rules that a subscription is billed by, as a request would have them.
+pub(super) fn billing_mode(
+    mode: subscriptions::BillingModeType,
+    discounts: Option<subscriptions::ProrationDiscounts>,
+) -> BillingModeInput {
+    let flexible =
+        discounts.map(|discounts| FlexibleInput { proration_discounts: Some(discounts) });
+    BillingModeInput { flexible, r#type: mode }
+}
+
+fn thresholds_of(item: &PhaseItem) -> Clear<ItemThresholdsInput> {
+    match item.thresholds {
+        None => Clear::Unset,
+        Some(thresholds) => Clear::Set(ItemThresholdsInput { usage_gte: thresholds.usage_gte }),
+    }
+}
+
+fn settings_of(invoices: PhaseInvoices) -> InvoiceSettingsInput {
+    let fields = invoices.custom_fields.map(|fields| {
+        let fields = fields.into_iter();
+        let fields = fields
+            .map(|field| CustomFieldInput { name: Text(field.name), value: Text(field.value) });
+        fields.collect::<Vec<_>>()
+    });
+    InvoiceSettingsInput {
+        custom_fields: fields.map_or(Clear::Unset, Clear::Set),
+        description: invoices.description.map_or(Clear::Unset, |text| Clear::Set(Text(text))),
+        footer: invoices.footer.map_or(Clear::Unset, |text| Clear::Set(Text(text))),
+    }
+}
+
+fn texts(ids: &[String]) -> Vec<Text<255>> {
+    ids.iter().cloned().map(Text).collect()
+}
+
+fn set_or_unset<T>(list: Vec<T>) -> Clear<Vec<T>> {
+    if list.is_empty() { Clear::Unset } else { Clear::Set(list) }
+}
+
+fn without_empty(
+    metadata: &std::collections::BTreeMap<String, String>,
+) -> std::collections::BTreeMap<String, String> {
+    let some = metadata.iter().filter(|(_, value)| !value.is_empty());
+    some.map(|(key, value)| (key.clone(), value.clone())).collect()
+}

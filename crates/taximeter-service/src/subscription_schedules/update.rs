@@ -1,0 +1,217 @@
+//! How a schedule changes: what is over stays, what is under way changes now, what is to come then.
+
+use taximeter_kernel::time::Timestamp;
+
+use super::enter::{Terms, billing_mode, settle};
+use super::input::PhaseInput;
+use super::phases::{Common, instant};
+use super::{Entry, Held, Phase, Schedule, Status, Update, held, refuse_unless_live, save, sql};
+use crate::ctx::Ctx;
+use crate::customers::Customer;
+use crate::error::{Error, Result};
+use crate::params::{Clear, OrWord};
+use crate::subscriptions::{self, Now, Subscription};
+
+/// Changes a schedule, and with it its subscription if the phase that is under way changes.
+///
+/// # Errors
+/// A 404 when there is none, a 400 when the change is against the rules.
+pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Schedule> {
+    let Held { schedule: before, mut customer, subscription } = held(ctx, id).await?;
+    refuse_unless_live(&before, "update", "updated")?;
+    let mut after = before.clone();
+    input.metadata.apply(&mut after.metadata)?;
+    after.outline.end_behavior = input.end_behavior.unwrap_or(before.outline.end_behavior);
+    let outline = &before.outline;
+    let mode = billing_mode(outline.billing_mode, outline.proration_discounts);
+    if let Some(settings) = input.default_settings {
+        let common =
+            Common { customer: &customer, settings: &outline.settings, billing_mode: mode.clone() };
+        common.settings(ctx, &mut after.outline.settings, settings).await?;
+        let to_come = outline.phases.iter().enumerate();
+        let to_come = to_come.filter(|(_, phase)| phase.end > ctx.now.0);
+        let common = Common {
+            customer: &customer,
+            settings: &after.outline.settings,
+            billing_mode: mode.clone(),
+        };
+        for (place, phase) in to_come.filter(|_| input.phases.is_none()) {
+            let (method, invoices) = (phase.collection_method, phase.invoices.as_ref());
+            common.check_days(method, invoices, &format!("phases[{place}]"))?;
+        }
+    }
+    if let Some(inputs) = input.phases {
+        let settings = after.outline.settings.clone();
+        let common = Common { customer: &customer, settings: &settings, billing_mode: mode };
+        after.outline.phases = replaced(ctx, &common, &before, inputs).await?;
+    }
+    save(ctx, &before, &mut after).await?;
+    if let Some(subscription) = subscription {
+        let change = Changed { before: &before, after: &after, behavior: input.proration_behavior };
+        change.make(ctx, &mut customer, subscription).await?;
+    }
+    let after = if after.status == Status::NotStarted && after.start() <= ctx.now {
+        let begun = super::enter::begin(ctx, after.clone(), &customer).await?;
+        let mut begun = begun;
+        sql::load_rates(ctx, &mut begun).await?;
+        crate::outbox::push_update(
+            ctx,
+            "subscription_schedule.updated",
+            &after.wire(),
+            &begun.wire(),
+        )
+        .await?;
+        begun
+    } else {
+        after
+    };
+    settle(ctx, &after).await?;
+    super::retrieve(ctx, id).await
+}
+
+/// The phases as a request has them: those that are over as they were, and of the one that is under
+/// way the start.
+async fn replaced(
+    ctx: &mut Ctx,
+    common: &Common<'_>,
+    before: &Schedule,
+    inputs: Vec<PhaseInput>,
+) -> Result<Vec<Phase>> {
+    let Some(first) = inputs.first() else { return Err(Error::missing("phases")) };
+    let asked = first.start_date.map(|date| instant(date, ctx.now));
+    let asked = asked.ok_or_else(|| Error::missing("phases[0][start_date]"))?;
+    let Some(current) = before.current() else {
+        return replaced_before_start(ctx, common, inputs, asked).await;
+    };
+    let over = before.outline.phases.iter().filter(|phase| phase.end <= current.start);
+    let over: Vec<Phase> = over.cloned().collect();
+    let named = over.iter().position(|phase| phase.start == asked);
+    let given = match named {
+        Some(place) => over.len().saturating_sub(place),
+        None if asked == current.start => 0,
+        None => {
+            return Err(Error::invalid("You can not modify the start date of the current phase.")
+                .param("phases[0][start_date]"));
+        }
+    };
+    let mut inputs = inputs;
+    let rest = inputs.split_off(given.min(inputs.len()));
+    let was = over.iter().skip(over.len().saturating_sub(given));
+    for (place, (input, phase)) in inputs.iter().zip(was).enumerate() {
+        refuse_changed_past(input, phase, ctx.now, place)?;
+    }
+    if rest.is_empty() {
+        return Err(Error::missing(format!("phases[{given}]")));
+    }
+    let phases = common.phases(ctx, rest, current.start, given).await?;
+    if let Some(under_way) = phases.first()
+        && under_way.end < ctx.now.0
+    {
+        return Err(Error::invalid("Invalid end_date: the current phase cannot end in the past.")
+            .param(format!("phases[{given}][end_date]")));
+    }
+    let mut all = over;
+    all.extend(phases);
+    Ok(all)
+}
+
+async fn replaced_before_start(
+    ctx: &mut Ctx,
+    common: &Common<'_>,
+    inputs: Vec<PhaseInput>,
+    start: i64,
+) -> Result<Vec<Phase>> {
+    let phases = common.phases(ctx, inputs, start, 0).await?;
+    if phases.first().is_some_and(|first| first.end <= ctx.now.0) {
+        return Err(Error::invalid("Invalid end_date: the first phase must end in the future.")
+            .param("phases[0][end_date]"));
+    }
+    Ok(phases)
+}
+
+/// A phase that is over may be sent again as it was.
+fn refuse_changed_past(
+    input: &PhaseInput,
+    was: &Phase,
+    now: Timestamp,
+    place: usize,
+) -> Result<()> {
+    let moved = |date: Option<OrWord<Now, i64>>, was: i64| {
+        date.is_some_and(|date| instant(date, now) != was)
+    };
+    let same_items = input.items.len() == was.items.len()
+        && input.items.iter().zip(&was.items).all(|(item, was)| {
+            let price = item.price.as_ref().or(item.plan.as_ref());
+            let same = price.is_some_and(|price| **price == *was.price);
+            same && item.quantity.or(was.quantity) == was.quantity
+        });
+    let ends_so = input.duration.is_none() && input.iterations.is_none();
+    if same_items
+        && ends_so
+        && !moved(input.start_date, was.start)
+        && !moved(input.end_date, was.end)
+    {
+        return Ok(());
+    }
+    Err(Error::invalid("You can not update a phase that has already ended.")
+        .param(format!("phases[{place}]")))
+}
+
+/// A change of a schedule that has begun.
+struct Changed<'a> {
+    before: &'a Schedule,
+    after: &'a Schedule,
+    behavior: Option<subscriptions::ProrationBehavior>,
+}
+
+impl Changed<'_> {
+    /// Makes of the subscription what changed of the phase that is under way, and of its end.
+    async fn make(&self, ctx: &mut Ctx, customer: &mut Customer, sub: Subscription) -> Result<()> {
+        let mut entry = self.of_phase(ctx, customer, &sub).await?;
+        let ends = self.after.ends_subscription();
+        if ends != self.before.ends_subscription() {
+            let update = &mut entry.get_or_insert_with(Entry::none).update;
+            update.cancel_at = ends.map_or(Clear::Unset, |at| Clear::Set(OrWord::Value(at.0)));
+            update.proration_behavior = update.proration_behavior.or(self.behavior);
+        }
+        let Some(entry) = entry else { return Ok(()) };
+        Box::pin(subscriptions::change(ctx, customer, sub, entry)).await
+    }
+
+    async fn of_phase(
+        &self,
+        ctx: &mut Ctx,
+        customer: &Customer,
+        sub: &Subscription,
+    ) -> Result<Option<Entry>> {
+        let (Some(was), Some(is)) = (self.before.current(), self.after.current()) else {
+            return Ok(None);
+        };
+        let new = is.additions.iter().filter(|addition| !was.additions.contains(addition));
+        let new: Vec<_> = new.cloned().collect();
+        let same_settings = self.before.outline.settings == self.after.outline.settings;
+        if was.is_like(is) && same_settings && new.is_empty() {
+            return Ok(None);
+        }
+        let terms = Terms { schedule: self.after, phase: is, customer };
+        let mut update = terms.update(ctx, sub).await?;
+        update.add_invoice_items = Some(terms.additions(ctx, &new).await?);
+        // Periods are counted from the start of a phase when it begins, and not again.
+        update.billing_cycle_anchor = None;
+        update.off_session = None;
+        update.proration_behavior = self.behavior;
+        if was.trial_until() == is.trial_until() {
+            update.trial_end = None;
+        } else if update.trial_end.is_none() && sub.status == subscriptions::Status::Trialing {
+            update.trial_end = Some(OrWord::Word(Now::Now));
+        }
+        Ok(Some(Entry { update, own_discounts_only: Some(is.emptied("discounts")) }))
+    }
+}
+
+impl Entry {
+    /// No change.
+    fn none() -> Self {
+        Self { update: subscriptions::Update::default(), own_discounts_only: None }
+    }
+}
