@@ -1,7 +1,9 @@
 //! What the data plane knows of the control plane: meters by event name, customers by id.
 //!
 //! Kept in memory so that an event costs no SQL statement. This process's own commits are seen at
-//! once; another process's (a replica on the same PostgreSQL) within [`CATALOG_TTL_S`].
+//! once; another process's (a replica on the same PostgreSQL) within [`CATALOG_TTL_S`]. A customer
+//! of a test clock is not kept: what time it is for it is asked of the database for every request,
+//! so that every process knows at once that a clock was moved.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -40,10 +42,24 @@ pub enum Counting {
 pub enum Presence {
     /// In the mode that was asked about.
     Here,
+    /// There as well, and its test clock shows this time.
+    ByClock(Timestamp),
     /// In the other mode of the account only.
     InOtherMode,
     /// Nowhere, or deleted.
     Nowhere,
+}
+
+impl Presence {
+    /// What time it is for the customer, if it is here; `world` for those without a clock.
+    #[must_use]
+    pub const fn time(self, world: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Here => Some(world),
+            Self::ByClock(time) => Some(time),
+            Self::InOtherMode | Self::Nowhere => None,
+        }
+    }
 }
 
 #[expect(clippy::disallowed_types, reason = "on the path of every event; nothing iterates it")]
@@ -163,7 +179,7 @@ impl Catalog {
         }
     }
 
-    /// Keeps what was read about a customer.
+    /// Keeps what was read about a customer, unless it lives by a test clock.
     pub fn keep_customer(
         &self,
         ticket: Ticket,
@@ -172,6 +188,9 @@ impl Catalog {
         presence: Presence,
         now: Timestamp,
     ) {
+        if matches!(presence, Presence::ByClock(_)) {
+            return;
+        }
         let mut inner = self.write();
         if inner.generation == ticket.0 {
             inner.customers.keep(scope, id.as_str(), (id.clone(), presence), now);
@@ -268,6 +287,20 @@ mod tests {
             assert_eq!(map.fresh(&scope("acct_7"), name, now), None);
         }
         assert_eq!((map.entries, map.scopes.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_customer_of_a_test_clock_is_not_kept() {
+        let (catalog, scope, now) = (Catalog::default(), scope("acct_7"), Timestamp(100));
+        for (id, presence, known) in [
+            ("cus_a", Presence::Here, Some(Presence::Here)),
+            ("cus_b", Presence::ByClock(Timestamp(7)), None),
+            ("cus_c", Presence::Nowhere, Some(Presence::Nowhere)),
+        ] {
+            let customer = Id::parse(id).unwrap();
+            catalog.keep_customer(catalog.ticket(), &scope, &customer, presence, now);
+            assert_eq!(catalog.customer(&scope, id, now), known, "{id}");
+        }
     }
 
     #[test]

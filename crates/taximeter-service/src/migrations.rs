@@ -24,4 +24,8 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "0012_discounts", sql: include_str!("../migrations/0012_discounts.sql") },
     Migration { name: "0013_webhooks", sql: include_str!("../migrations/0013_webhooks.sql") },
     Migration { name: "0014_schedules", sql: include_str!("../migrations/0014_schedules.sql") },
+    Migration {
+        name: "0015_test_clock_times",
+        sql: include_str!("../migrations/0015_test_clock_times.sql"),
+    },
 ];

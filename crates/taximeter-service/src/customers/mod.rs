@@ -304,14 +304,15 @@ pub async fn locked_any(ctx: &mut Ctx, id: &str) -> Result<Customer> {
     retrieve_any(ctx, id).await
 }
 
-/// Whether an event may name this customer.
+/// Whether an event may name this customer, and what time it is for it.
 ///
 /// # Errors
 /// A 500 when the database cannot be read.
 pub async fn presence(ctx: &mut Ctx, id: &str) -> Result<Presence> {
-    match sql::find(ctx, id).await? {
-        Some(customer) if !customer.deleted => Ok(Presence::Here),
-        Some(_) => Ok(Presence::Nowhere),
+    match sql::there(ctx, id).await? {
+        Some(sql::There { deleted: true, .. }) => Ok(Presence::Nowhere),
+        Some(sql::There { clock_time: Some(time), .. }) => Ok(Presence::ByClock(time)),
+        Some(sql::There { clock_time: None, .. }) => Ok(Presence::Here),
         None if ctx.is_in_other_mode(CustomerKind::NOUN, id).await? => Ok(Presence::InOtherMode),
         None => Ok(Presence::Nowhere),
     }

@@ -1,7 +1,8 @@
 //! The statements of customers.
 
-use taximeter_db::{Arg, DbError};
+use taximeter_db::{Arg, Cells, DbError, Row};
 use taximeter_kernel::id::{Customer as CustomerKind, Id};
+use taximeter_kernel::time::Timestamp;
 
 use super::Customer;
 use crate::ctx::Ctx;
@@ -35,6 +36,29 @@ pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Customer>> {
         complete(ctx, customer).await?;
     }
     Ok(found)
+}
+
+/// What an event needs to know of its customer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct There {
+    pub(super) deleted: bool,
+    /// What its test clock shows.
+    pub(super) clock_time: Option<Timestamp>,
+}
+
+impl Row for There {
+    fn read(cells: &Cells<'_>) -> Result<Self, DbError> {
+        Ok(Self { deleted: cells.get("deleted")?, clock_time: cells.get("clock_time")? })
+    }
+}
+
+pub(super) async fn there(ctx: &mut Ctx, id: &str) -> Result<Option<There>> {
+    let args = ctx.args([Arg::from(id)]);
+    let sql = "SELECT c.deleted AS deleted, t.frozen_time AS clock_time \
+               FROM customers AS c LEFT JOIN test_clocks AS t \
+               ON t.account = c.account AND t.livemode = c.livemode AND t.id = c.test_clock \
+               WHERE c.account = $1 AND c.livemode = $2 AND c.id = $3";
+    Ok(ctx.tx.optional(sql, args).await?)
 }
 
 /// Reads the discount of a customer that has one, unless it is over.

@@ -1,5 +1,7 @@
 //! Lines explained: what was counted, by which terms it was rated, and how it was rounded.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use taximeter_kernel::decimal::{Decimal, Rounding, div_round};
@@ -16,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::invoice_items;
 use crate::meters::{self, Meter};
 use crate::prices::{self, Price};
+use crate::test_clocks;
 
 /// The most events of which is told how many came in late: of more that is not known.
 const EVENTS_TOLD_MAX: usize = 1_000_000;
@@ -234,11 +237,12 @@ async fn usage(
     let query = UsageQuery { as_of, ..UsageQuery::of(series.clone(), meter.aggregation()) };
     let used = ctx.usage().usage_in(&query, line.period).map_err(Error::internal)?;
     let billed = billable_quantity(used.quantity);
+    let ended = test_clocks::reached(ctx, &series.customer, line.period.end).await?;
     let wire = json!({
         "aggregation": aggregation(&meter),
         "approximate": used.approximate,
         "billed_quantity": billed.to_string(),
-        "events": events(ctx, &series, line.period, as_of)?,
+        "events": events(ctx, &series, line.period, (as_of, ended))?,
         "hours": hours(ctx, &query, line.period)?,
         "meter": meter.id.as_str(),
         "position": as_of,
@@ -284,11 +288,19 @@ fn hours(ctx: &Ctx, query: &UsageQuery, period: Period) -> Result<Vec<Value>> {
 }
 
 /// How many events there are, and what became of them.
-fn events(ctx: &Ctx, series: &Series, period: Period, as_of: Option<u64>) -> Result<Value> {
+/// `ended` is the place of the log behind which the period was over by the customer's test clock, if
+/// it has one.
+fn events(
+    ctx: &Ctx,
+    series: &Series,
+    period: Period,
+    (as_of, ended): (Option<u64>, Option<u64>),
+) -> Result<Value> {
     let standings = ctx.usage().standings(series, period, as_of).map_err(Error::internal)?;
     let count = |standing: Standing| standings.values().filter(|own| **own == standing).count();
     let mut late: Option<usize> = (standings.len() <= EVENTS_TOLD_MAX).then_some(0);
-    let mut seen = 0_usize;
+    // An amended event came in where its first version did.
+    let (mut seen, mut amended) = (0_usize, BTreeSet::new());
     let mut query = EventQuery {
         scope: series.scope.clone(),
         customer: Some(series.customer.clone()),
@@ -303,7 +315,12 @@ fn events(ctx: &Ctx, series: &Series, period: Period, as_of: Option<u64>) -> Res
         for event in &page.events {
             let Some(standing) = standings.get(&event.seq) else { continue };
             seen = seen.saturating_add(1);
-            let is_late = *standing == Standing::Counts && event.received >= period.end;
+            let over = ended.map_or(event.received >= period.end, |ended| event.seq > ended);
+            if *standing == Standing::Amended && !over {
+                amended.insert(event.identifier.clone());
+            }
+            let is_late =
+                *standing == Standing::Counts && over && !amended.contains(&event.identifier);
             late = late.map(|late| late.saturating_add(usize::from(is_late)));
         }
         match page.next {

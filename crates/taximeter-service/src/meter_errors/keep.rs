@@ -1,5 +1,7 @@
 //! Keeping what could not be counted.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 use taximeter_kernel::id::{Id, Meter, MeterEventError};
 use taximeter_kernel::time::Timestamp;
@@ -10,6 +12,7 @@ use crate::ctx::{Caller, Ctx, Services};
 use crate::error::{Error, Kind, Result};
 use crate::idempotency;
 use crate::meter_events::{ErrorCode, EventError, Member};
+use crate::test_clocks;
 
 /// An event that is to be kept.
 #[derive(Debug)]
@@ -18,8 +21,8 @@ pub struct Letter<'a> {
     pub event_name: &'a str,
     /// Its name among the customer's.
     pub identifier: &'a str,
-    /// When the usage happened.
-    pub timestamp: Timestamp,
+    /// When the usage happened; when it came in, if it does not say.
+    pub timestamp: Option<Timestamp>,
     /// The payload as sent.
     pub payload: &'a [Member<'a>],
     /// The meter of its name.
@@ -96,6 +99,7 @@ pub(crate) async fn keep_one(
 async fn put(ctx: &mut Ctx, letters: &[Letter<'_>]) -> Result<(Vec<Id<MeterEventError>>, u64)> {
     let mut ids = Vec::with_capacity(letters.len());
     let mut kept = 0;
+    let mut times = BTreeMap::new();
     for chunk in letters.chunks(sql::ROWS_PER_INSERT) {
         let mut rows = Vec::with_capacity(chunk.len());
         for letter in chunk {
@@ -107,7 +111,8 @@ async fn put(ctx: &mut Ctx, letters: &[Letter<'_>]) -> Result<(Vec<Id<MeterEvent
                 }
                 (None, _) => None,
             };
-            rows.push((id.clone(), meter, letter));
+            let clock_time = clock_time(ctx, letter, &mut times).await?;
+            rows.push(sql::Kept { id: id.clone(), meter, clock_time, letter });
             ids.push(id);
         }
         kept += sql::insert(ctx, &rows).await?;
@@ -116,6 +121,27 @@ async fn put(ctx: &mut Ctx, letters: &[Letter<'_>]) -> Result<(Vec<Id<MeterEvent
         return Err(full());
     }
     Ok((ids, kept))
+}
+
+/// What the test clock of the event's customer shows, if it has one.
+async fn clock_time<'l>(
+    ctx: &mut Ctx,
+    letter: &Letter<'l>,
+    times: &mut BTreeMap<&'l str, Option<Timestamp>>,
+) -> Result<Option<Timestamp>> {
+    // A customer that is not there has no time of its own.
+    let Some(customer) =
+        letter.customer.filter(|_| letter.error.code != ErrorCode::CustomerNotFound)
+    else {
+        return Ok(None);
+    };
+    if let Some(known) = times.get(customer) {
+        return Ok(*known);
+    }
+    let clock = test_clocks::of_customer(ctx, customer).await?;
+    let time = clock.map(|clock| clock.frozen_time);
+    times.insert(customer, time);
+    Ok(time)
 }
 
 fn full() -> Error {

@@ -89,6 +89,8 @@ pub struct MeterEventError {
     pub customer: Option<String>,
     /// When the server took the event in.
     pub received: Timestamp,
+    /// What the test clock of its customer showed then, if it has one.
+    pub clock_time: Option<Timestamp>,
     /// The request that brought it.
     pub request: String,
     /// When it was replayed or dismissed.
@@ -115,6 +117,7 @@ impl Row for MeterEventError {
             meter: cells.get("meter")?,
             customer: cells.get("customer")?,
             received: cells.get("received")?,
+            clock_time: cells.get("clock_time")?,
             request: cells.get("request")?,
             resolved_at: cells.get("resolved_at")?,
             event_seq: cells.get("event_seq")?,

@@ -15,8 +15,8 @@ use crate::catalog::{Counting, Presence};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::meter_events::{
-    Clock, ErrorCode, EventError, Member, Payload, Sent, absent, check, meter_of, refused,
-    too_large,
+    Clock, ErrorCode, EventError, Member, Payload, absent, check, meter_of, refused, too_large,
+    when,
 };
 use crate::params::Text;
 use crate::{customers, meters};
@@ -56,24 +56,28 @@ crate::params! {
 struct Attempt {
     event_name: String,
     identifier: String,
-    timestamp: Timestamp,
+    /// Nothing when it did not say: it then happened when it came in, by the customer's time.
+    timestamp: Option<Timestamp>,
     payload: Vec<Member<'static>>,
     received: Timestamp,
+    clock_time: Option<Timestamp>,
 }
 
 impl Attempt {
     fn of(error: &MeterEventError) -> Self {
+        let came_in = error.clock_time.unwrap_or(error.received);
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Self {
             event_name: error.event_name.clone(),
             identifier: error.identifier.clone(),
-            timestamp: error.timestamp,
+            timestamp: (error.timestamp != came_in).then_some(error.timestamp),
             payload: error
                 .payload
                 .iter()
                 .map(|(key, value)| (key.clone().into(), text(value).into()))
                 .collect(),
             received: error.received,
+            clock_time: error.clock_time,
         }
     }
 
@@ -87,8 +91,20 @@ impl Attempt {
         if let Some(payload) = by.payload {
             self.payload = payload.0;
         }
-        self.timestamp = by.timestamp.unwrap_or(self.timestamp);
+        self.timestamp = by.timestamp.or(self.timestamp);
         self
+    }
+
+    /// What its timestamp is held against: the time of its customer.
+    fn clock(&self, presence: Presence, world: Timestamp) -> Clock {
+        match presence {
+            Presence::ByClock(now) => {
+                Clock { received: self.clock_time.unwrap_or(now).min(now), now }
+            }
+            Presence::Here | Presence::InOtherMode | Presence::Nowhere => {
+                Clock { received: self.received, now: world }
+            }
+        }
     }
 }
 
@@ -206,10 +222,8 @@ async fn push(
         Ok(meter) => meter,
         Err(error) => return Ok(Err(error)),
     };
-    let sent = Sent { timestamp: Some(attempt.timestamp), payload: &attempt.payload };
-    let clock = Clock { received: attempt.received, now: ctx.now };
     let mut dimensions = Vec::new();
-    let checked = match check(&meter, &sent, clock, &mut dimensions) {
+    let checked = match check(&meter, &attempt.payload, &mut dimensions) {
         Ok(checked) => checked,
         Err(error) => return Ok(Err(error)),
     };
@@ -218,7 +232,11 @@ async fn push(
         Some(_) => customers::presence(ctx, checked.customer).await?,
         None => Presence::Nowhere,
     };
-    let (Some(customer), Presence::Here) = (id, presence) else {
+    let timestamp = match when(&meter, attempt.timestamp, attempt.clock(presence, ctx.now)) {
+        Ok(timestamp) => timestamp,
+        Err(error) => return Ok(Err(error)),
+    };
+    let Some((customer, _)) = id.zip(presence.time(ctx.now)) else {
         return Ok(Err(absent(&ctx.caller, &meter, checked.customer, presence)));
     };
     let new = NewEvent {
@@ -227,7 +245,7 @@ async fn push(
         event_name: &attempt.event_name,
         customer: &customer,
         identifier: &attempt.identifier,
-        timestamp: checked.timestamp,
+        timestamp,
         measure: checked.measure,
         dimensions: &dimensions,
         payload: &attempt.payload,

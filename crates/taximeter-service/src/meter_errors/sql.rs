@@ -32,7 +32,7 @@ static INSERT_ONE: LazyLock<String> = LazyLock::new(|| insert_sql(1));
 static INSERT_MANY: LazyLock<String> = LazyLock::new(|| insert_sql(ROWS_PER_INSERT));
 
 /// The columns that are set when a row is inserted, after the account and the mode.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "id",
     "status",
     "code",
@@ -44,6 +44,7 @@ const COLUMNS: [&str; 14] = [
     "meter",
     "customer",
     "received",
+    "clock_time",
     "request",
     "request_key",
     "request_fingerprint",
@@ -64,11 +65,17 @@ fn insert_sql(rows: usize) -> String {
     sql
 }
 
+/// An event that is to be kept, and what was looked up about it.
+pub(super) struct Kept<'l> {
+    pub(super) id: Id<ErrorKind>,
+    pub(super) meter: Option<String>,
+    /// What the test clock of its customer shows.
+    pub(super) clock_time: Option<Timestamp>,
+    pub(super) letter: &'l Letter<'l>,
+}
+
 /// Inserts rows, but for those that an earlier attempt of their request brought. Returns how many.
-pub(super) async fn insert(
-    ctx: &mut Ctx,
-    rows: &[(Id<ErrorKind>, Option<String>, &Letter<'_>)],
-) -> Result<u64> {
+pub(super) async fn insert(ctx: &mut Ctx, rows: &[Kept<'_>]) -> Result<u64> {
     if rows.len() == ROWS_PER_INSERT {
         let mut args = ctx.key_args();
         for row in rows {
@@ -85,10 +92,9 @@ pub(super) async fn insert(
     Ok(inserted)
 }
 
-fn row_args(
-    ctx: &Ctx,
-    (id, meter, letter): &(Id<ErrorKind>, Option<String>, &Letter<'_>),
-) -> Result<[Arg; COLUMNS.len()]> {
+fn row_args(ctx: &Ctx, row: &Kept<'_>) -> Result<[Arg; COLUMNS.len()]> {
+    let Kept { id, meter, clock_time, letter } = row;
+    let came_in = clock_time.unwrap_or(ctx.now);
     Ok([
         Arg::from(id),
         Arg::from(Status::Open.as_str()),
@@ -97,10 +103,11 @@ fn row_args(
         Arg::from(letter.event_name),
         Arg::from(letter.identifier),
         stored::write(&letter.payload_json())?,
-        Arg::from(letter.timestamp),
+        Arg::from(letter.timestamp.unwrap_or(came_in)),
         Arg::Text(meter.clone()),
         Arg::from(letter.customer),
         Arg::from(ctx.now),
+        Arg::from(*clock_time),
         Arg::from(ctx.caller.request.as_str()),
         Arg::Text(letter.request.map(|request| format!("{:032x}", request.key))),
         Arg::Text(letter.request.map(fingerprint)),

@@ -5,7 +5,7 @@
 //! the audit trail is made of the intent that was committed before.
 
 use serde_json::{Value, json};
-use taximeter_kernel::time::{DAY_S, HOUR_S};
+use taximeter_kernel::time::{DAY_S, HOUR_S, Timestamp};
 use taximeter_usage::{Action as EngineAction, Amendment, Corrected, Correction, Event, Standing};
 
 use super::name::current;
@@ -13,6 +13,7 @@ use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::meter_events::refused;
 use crate::meters::Meter;
+use crate::test_clocks;
 use crate::usage_audit::{self, Action, Entry};
 
 /// What is to be done to an event.
@@ -105,8 +106,11 @@ pub(crate) async fn correct(
         return Ok(event);
     }
     let window_s = meter.adjustment_window_s;
-    if ctx.now.0.saturating_sub(event.received.0) > window_s {
-        return Err(too_old(&event, &change, window_s));
+    let by_clock = by_clock(ctx, &event).await?;
+    let (received, now) = by_clock.unwrap_or((event.received, ctx.now));
+    let too_old = || too_old(&event, received, &change, window_s);
+    if now.0.saturating_sub(received.0) > window_s {
+        return Err(too_old());
     }
     let after = change.after(&event);
     let entry = Entry::of_event(ctx, change.action(), &event, after, reason);
@@ -118,7 +122,8 @@ pub(crate) async fn correct(
         identifier: event.identifier.clone(),
         customer: Some(event.customer.clone()),
         now: ctx.now,
-        window_s: Some(window_s),
+        // The engine knows the world's time only.
+        window_s: by_clock.is_none().then_some(window_s),
         action: change.clone().order(),
     };
     let outcome = ctx.usage().correct(vec![order]).await.map_err(refused)?;
@@ -126,7 +131,7 @@ pub(crate) async fn correct(
         Some(Corrected::Done(_)) => usage_audit::confirm(ctx, &entry).await?,
         // Another request did it since.
         Some(Corrected::NothingToDo) => usage_audit::withdraw(ctx, &entry).await?,
-        Some(Corrected::TooOld) => return Err(too_old(&event, &change, window_s)),
+        Some(Corrected::TooOld) => return Err(too_old()),
         Some(Corrected::TooManySeries) => return Err(too_many_series()),
         Some(Corrected::NotFound | Corrected::Ambiguous) | None => {
             return Err(Error::internal("the usage engine lost an event"));
@@ -135,17 +140,30 @@ pub(crate) async fn correct(
     reread(ctx, &event)
 }
 
+/// When an event was received, and what time it is now, by the test clock of its customer: if it has
+/// one, and that was noted.
+async fn by_clock(ctx: &mut Ctx, event: &Event) -> Result<Option<(Timestamp, Timestamp)>> {
+    let Some(clock) = test_clocks::of_customer(ctx, event.customer.as_str()).await? else {
+        return Ok(None);
+    };
+    // An amended event stands where it was amended. Its first correction says where it came in.
+    let first = usage_audit::first_position(ctx, &event.customer, &event.identifier).await?;
+    let first = first.map_or(event.seq, |first| first.min(event.seq));
+    let received = test_clocks::shown_at(ctx, &clock, first).await?;
+    Ok(received.map(|received| (received, clock.frozen_time)))
+}
+
 fn reread(ctx: &Ctx, event: &Event) -> Result<Event> {
     current(ctx, event)?.ok_or_else(|| Error::internal("the usage engine lost an event"))
 }
 
-fn too_old(event: &Event, change: &Change, window_s: i64) -> Error {
+fn too_old(event: &Event, received: Timestamp, change: &Change, window_s: i64) -> Error {
     Error::invalid(format!(
         "A meter event can be {} for {} after it was received. '{}' was received at {}.",
         change.participle(),
         length(window_s),
         event.identifier,
-        event.received.to_rfc3339(),
+        received.to_rfc3339(),
     ))
 }
 

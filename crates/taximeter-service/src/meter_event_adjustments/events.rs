@@ -10,9 +10,10 @@ use super::correct::{Change, correct};
 use super::name::named_in_path;
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
-use crate::meter_events::{self, Clock, Payload, Sent};
+use crate::meter_events::{self, Clock, Payload};
 use crate::meters::{self, Meter};
 use crate::params::Text;
+use crate::test_clocks;
 
 crate::params! {
     /// Canceling an event.
@@ -74,7 +75,8 @@ pub async fn restore(ctx: &mut Ctx, id: &str, input: Restore) -> Result<Value> {
 pub async fn amend(ctx: &mut Ctx, id: &str, input: Amend) -> Result<Value> {
     let event = named_in_path(ctx, id, input.customer.as_ref())?;
     let meter = meter_of(ctx, &event).await?;
-    let change = amendment(ctx.now, &meter, &event, input.payload, input.timestamp)?;
+    let now = test_clocks::time_of(ctx, &event.customer).await?;
+    let change = amendment(now, &meter, &event, input.payload, input.timestamp)?;
     let event = correct(ctx, &meter, &event, change, input.reason.map(Into::into)).await?;
     Ok(meter_events::shown(&event, &meter))
 }
@@ -109,9 +111,11 @@ fn amendment(
     let kept = || event.payload.iter().map(|(k, v)| (k.clone().into(), v.clone().into()));
     let members = payload.map_or_else(|| kept().collect(), |payload| payload.0);
     let moved = timestamp.filter(|at| *at != event.timestamp);
-    let sent = Sent { timestamp: moved, payload: &members };
     let mut dimensions = Vec::new();
-    let checked = meter_events::check(meter, &sent, Clock::at(now), &mut dimensions)?;
+    let checked = meter_events::check(meter, &members, &mut dimensions)?;
+    if moved.is_some() {
+        meter_events::when(meter, moved, Clock::at(now))?;
+    }
     if checked.customer != event.customer.as_str() {
         let key = &meter.customer_key;
         return Err(Error::invalid(format!(

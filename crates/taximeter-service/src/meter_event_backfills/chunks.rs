@@ -195,7 +195,7 @@ async fn append<'e>(
         let members: Vec<Member<'_>> =
             event.payload.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())).collect();
         // The meter may take fewer digits than it did when the event was staged.
-        let Ok(measured) = measured(meter, ctx.now, &members) else {
+        let Ok(measured) = measured(meter, &members) else {
             out.push((event, identifier, None));
             continue;
         };

@@ -27,7 +27,7 @@ use crate::ctx::{Ctx, optional_word, word};
 use crate::error::{Error, Result};
 use crate::page::List as Page;
 use crate::params::{Choice as _, Text};
-use crate::{customers, meters};
+use crate::{customers, meters, test_clocks};
 
 crate::choice! {
     /// How far a backfill has come.
@@ -70,7 +70,7 @@ crate::params! {
         pub meter: Text<255>,
         /// Whether to cancel the events that are in the timeframe already.
         pub replace_existing: Option<bool>,
-        /// The first second after the timeframe: in the past.
+        /// The first second after the timeframe: in the past, for the customer.
         pub timeframe_end: Timestamp,
         /// The first second of the timeframe.
         pub timeframe_start: Timestamp,
@@ -185,15 +185,17 @@ impl Row for Backfill {
 /// A 400 when there is no such meter or customer, or the timeframe is none.
 pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Backfill> {
     let meter = meters::named(ctx, &input.meter, "meter").await?;
+    let mut now = ctx.now;
     if let Some(customer) = &input.customer {
         customers::named(ctx, customer.as_str(), "customer").await?;
+        now = test_clocks::time_of(ctx, customer).await?;
     }
     let backfill = Backfill {
         id: ctx.new_id(),
         livemode: ctx.scope().mode.is_live(),
         meter: meter.id,
         customer: input.customer,
-        timeframe: timeframe(input.timeframe_start, input.timeframe_end, ctx.now)?,
+        timeframe: timeframe(input.timeframe_start, input.timeframe_end, now)?,
         replace_existing: input.replace_existing.unwrap_or(false),
         status: Status::Open,
         step: None,

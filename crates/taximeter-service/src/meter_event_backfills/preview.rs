@@ -209,7 +209,7 @@ fn counted(
     }
     let members: Vec<Member<'_>> =
         event.payload.iter().map(|(k, v)| (k.as_str().into(), v.as_str().into())).collect();
-    let Ok(measured) = measured(meter, ctx.now, &members) else { return Ok(None) };
+    let Ok(measured) = measured(meter, &members) else { return Ok(None) };
     let seq = FIRST_STAGED_SEQ.saturating_add(event.place);
     Ok(Some(Counted { seq, timestamp: event.timestamp, measure: measured.measure }))
 }

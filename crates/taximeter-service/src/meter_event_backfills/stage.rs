@@ -1,6 +1,6 @@
 //! Events on their way into a backfill.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use taximeter_kernel::aggregate::Measure;
 use taximeter_kernel::id::{Customer, Id, Kind as _, Scope};
@@ -14,7 +14,7 @@ use crate::catalog::Presence;
 use crate::ctx::Ctx;
 use crate::customers;
 use crate::error::{Error, Result};
-use crate::meter_events::{self, Clock, EventError, NAME_CHARS_MAX, Payload, Sent};
+use crate::meter_events::{self, EventError, NAME_CHARS_MAX, Payload};
 use crate::meters::{self, Meter};
 use crate::params::decode::indexed;
 use crate::params::{Decode, Node, Path, Schema, Text};
@@ -84,14 +84,24 @@ pub async fn add_events(ctx: &mut Ctx, id: &str, input: AddEvents) -> Result<Bac
     let mut backfill = locked(ctx, id).await?;
     backfill.require(Status::Open, "added to")?;
     let meter = meters::named(ctx, backfill.meter.as_str(), "meter").await?;
-    let mut known = BTreeSet::new();
+    let mut clocks = BTreeMap::new();
     for (index, event) in input.events.0.into_iter().enumerate() {
         let at = format!("events[{index}]");
         let event = checked(ctx.scope(), &backfill, &meter, event);
         let event = event.map_err(|error| within(error, &at))?;
-        if known.insert(event.customer.clone()) {
-            let key = &meter.customer_key;
-            check_customer(ctx, &event.customer, &format!("{at}[payload][{key}]")).await?;
+        let clock = match clocks.get(&event.customer) {
+            Some(known) => *known,
+            None => {
+                let param = format!("{at}[payload][{}]", meter.customer_key);
+                let clock = check_customer(ctx, &event.customer, &param).await?;
+                clocks.insert(event.customer.clone(), clock);
+                clock
+            }
+        };
+        if clock.is_some_and(|now| event.timestamp > now) {
+            let message =
+                "Invalid timestamp: must not be after the time of the customer's test clock.";
+            return Err(Error::invalid(message).param(format!("{at}[timestamp]")));
         }
         if event.place > EVENTS_MAX {
             let message = format!("A backfill has at most {EVENTS_MAX} events.");
@@ -129,7 +139,7 @@ fn checked(
         let message = "Invalid identifier: must not begin with the id of the backfill.";
         return Err(Error::invalid(message).param("identifier"));
     }
-    let measured = measured(meter, backfill.created, &event.payload.0)?;
+    let measured = measured(meter, &event.payload.0)?;
     let customer = &measured.customer;
     let customer = Id::parse(customer).map_err(|_| no_such_customer(meter, customer))?;
     if backfill.customer.as_ref().is_some_and(|only| *only != customer) {
@@ -170,12 +180,10 @@ pub(super) struct Measured {
 /// Holds a payload against the meter as for a new event; of the timestamp the backfill's rules hold.
 pub(super) fn measured(
     meter: &Meter,
-    now: Timestamp,
     payload: &[meter_events::Member<'_>],
 ) -> std::result::Result<Measured, EventError> {
-    let sent = Sent { timestamp: None, payload };
     let mut dimensions = Vec::new();
-    let checked = meter_events::check(meter, &sent, Clock::at(now), &mut dimensions)?;
+    let checked = meter_events::check(meter, payload, &mut dimensions)?;
     Ok(Measured {
         customer: checked.customer.to_owned(),
         measure: checked.measure,
@@ -187,9 +195,15 @@ fn no_such_customer(meter: &Meter, id: &str) -> Error {
     Error::no_such(Customer::NOUN, id, format!("payload[{}]", meter.customer_key))
 }
 
-async fn check_customer(ctx: &mut Ctx, id: &Id<Customer>, param: &str) -> Result<()> {
+/// What the customer's test clock shows, if it has one.
+async fn check_customer(
+    ctx: &mut Ctx,
+    id: &Id<Customer>,
+    param: &str,
+) -> Result<Option<Timestamp>> {
     let elsewhere = match customers::presence(ctx, id.as_str()).await? {
-        Presence::Here => return Ok(()),
+        Presence::Here => return Ok(None),
+        Presence::ByClock(time) => return Ok(Some(time)),
         Presence::InOtherMode => true,
         Presence::Nowhere => false,
     };

@@ -11,7 +11,7 @@ use super::params::Member;
 use crate::error::Error;
 use crate::meters::Meter;
 
-/// How far ahead of the server's clock an event may be, in seconds.
+/// How far ahead of its customer's time an event may be, in seconds.
 pub const AHEAD_S_MAX: i64 = 300;
 
 crate::choice! {
@@ -122,16 +122,8 @@ impl From<EventError> for Error {
     }
 }
 
-/// What an event says, before anything about it was looked up.
-#[derive(Debug, Clone, Copy)]
-pub struct Sent<'a> {
-    /// When it happened; at its receipt, if it does not say.
-    pub timestamp: Option<Timestamp>,
-    /// Who used how much.
-    pub payload: &'a [Member<'a>],
-}
-
-/// The instants that an event's timestamp is held against.
+/// The instants that an event's timestamp is held against: of the world, or of the test clock that
+/// its customer lives by.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     /// When the server first took the event in.
@@ -155,28 +147,25 @@ pub struct Checked<'a> {
     pub customer: &'a str,
     /// How much was used.
     pub measure: Measure,
-    /// When.
-    pub timestamp: Timestamp,
 }
 
-/// Holds an event against the meter of its name. The values of the meter's dimensions are put at the
-/// end of `dimensions`.
+/// Holds a payload against the meter of its event's name. The values of the meter's dimensions are
+/// put at the end of `dimensions`. When it happened is for [`when`] to say, once the customer is
+/// known.
 ///
 /// # Errors
-/// The first fault there is: customer, value, dimensions, timestamp.
+/// The first fault there is: customer, value, dimensions.
 pub fn check<'a>(
     meter: &Meter,
-    sent: &Sent<'a>,
-    clock: Clock,
+    payload: &'a [Member<'a>],
     dimensions: &mut Vec<&'a str>,
 ) -> Result<Checked<'a>, EventError> {
-    let customer = customer(meter, sent.payload)?;
-    let measure = measure(meter, sent.payload)?;
+    let customer = customer(meter, payload)?;
+    let measure = measure(meter, payload)?;
     for key in &meter.dimension_keys {
-        dimensions.push(member(sent.payload, key).ok_or_else(|| missing_dimension(key))?);
+        dimensions.push(member(payload, key).ok_or_else(|| missing_dimension(key))?);
     }
-    let timestamp = timestamp(sent.timestamp, meter.late_window_s, clock)?;
-    Ok(Checked { customer, measure, timestamp })
+    Ok(Checked { customer, measure })
 }
 
 fn member<'a>(payload: &'a [Member<'a>], key: &str) -> Option<&'a str> {
@@ -252,11 +241,15 @@ fn number(text: &str, digits_max: u32) -> Result<Decimal, EventError> {
     })
 }
 
-fn timestamp(
-    sent: Option<Timestamp>,
-    window_s: i64,
-    clock: Clock,
-) -> Result<Timestamp, EventError> {
+/// When an event happened: at its receipt, if it does not say.
+///
+/// # Errors
+/// It says a time that is too far from `clock`.
+pub fn when(meter: &Meter, sent: Option<Timestamp>, clock: Clock) -> Result<Timestamp, EventError> {
+    within(sent, meter.late_window_s, clock)
+}
+
+fn within(sent: Option<Timestamp>, window_s: i64, clock: Clock) -> Result<Timestamp, EventError> {
     let Some(at) = sent else { return Ok(clock.received) };
     let oldest = clock.received.0.saturating_sub(window_s);
     if at.0 < oldest {
@@ -296,7 +289,7 @@ mod tests {
 
     fn at(offset_s: i64, window_s: i64, clock: Clock) -> Result<(), (ErrorCode, String)> {
         let sent = Some(Timestamp(NOW.0 + offset_s));
-        let checked = timestamp(sent, window_s, clock);
+        let checked = within(sent, window_s, clock);
         checked.map(|_| ()).map_err(|error| (error.code, error.message))
     }
 

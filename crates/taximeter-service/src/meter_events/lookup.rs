@@ -54,17 +54,17 @@ pub(super) async fn meter(
     Ok(meter_of(counting, event_name)?)
 }
 
-/// The customer that an event of `meter` names, or that there is none.
+/// The customer that an event of `meter` names, or that there is none; and what time it is for it.
 pub(super) async fn customer(
     services: &Services,
     caller: &Caller,
     now: Timestamp,
     meter: &Meter,
     named: &str,
-) -> Result<Result<Id<Customer>, EventError>> {
+) -> Result<(Result<Id<Customer>, EventError>, Timestamp)> {
     // What cannot be an id costs no look at the database.
     let Ok(id) = Id::parse(named) else {
-        return Ok(Err(absent(caller, meter, named, Presence::Nowhere)));
+        return Ok((Err(absent(caller, meter, named, Presence::Nowhere)), now));
     };
     let catalog = &services.catalog;
     let presence = match catalog.customer(&caller.scope, named, now) {
@@ -77,9 +77,9 @@ pub(super) async fn customer(
             presence
         }
     };
-    Ok(match presence {
-        Presence::Here => Ok(id),
-        Presence::InOtherMode | Presence::Nowhere => Err(absent(caller, meter, named, presence)),
+    Ok(match presence.time(now) {
+        Some(time) => (Ok(id), time),
+        None => (Err(absent(caller, meter, named, presence)), now),
     })
 }
 

@@ -10,7 +10,7 @@ use taximeter_kernel::id::{Customer, Id, MeterEventError};
 use taximeter_kernel::time::Timestamp;
 use taximeter_usage::{Appended, Batch, NewEvent, RequestKey};
 
-use super::check::{Checked, Clock, EventError, Sent, check, customer_of};
+use super::check::{Checked, Clock, EventError, check, customer_of, when};
 use super::events::{Events, RawEvent};
 use super::identifier::Names;
 use super::lookup::{self, Found, meter_of};
@@ -243,9 +243,8 @@ impl<'e> Take<'_, 'e> {
         dimensions: &mut Vec<&'e str>,
     ) -> Result<Ready<'e>, Fault<'e>> {
         let payload = self.events.payload(event);
-        let sent = Sent { timestamp: event.timestamp, payload };
         let first = dimensions.len();
-        match check(meter, &sent, Clock::at(self.now), dimensions) {
+        match check(meter, payload, dimensions) {
             Ok(checked) => Ok(Ready { meter: at, checked, dimensions: first..dimensions.len() }),
             Err(error) => {
                 Err(Fault { meter: Some(at), customer: customer_of(meter, payload), error })
@@ -286,25 +285,30 @@ impl<'e> Take<'_, 'e> {
         for (place, (event, looked)) in self.events.list.iter().zip(events).enumerate() {
             let Ok(ready) = looked else { continue };
             let named = ready.checked.customer;
-            let presence = match customer(named) {
-                Some((id, Presence::Here)) => {
-                    if unknown.is_empty() {
-                        let values = dimensions.get(ready.dimensions.clone());
-                        let ready: &Ready<'e> = ready;
-                        let new = (place, event, ready, values.unwrap_or_default());
-                        self.push(batch, &meters[ready.meter], id, new)?;
-                    }
-                    continue;
-                }
-                Some((_, elsewhere)) => elsewhere,
+            let (id, presence) = match customer(named) {
+                Some((id, presence)) => (Some(id), presence),
                 // What cannot be an id costs no look at the database.
-                None if Id::<Customer>::parse(named).is_err() => Presence::Nowhere,
+                None if Id::<Customer>::parse(named).is_err() => (None, Presence::Nowhere),
                 None => {
                     unknown.push(named);
                     continue;
                 }
             };
-            let error = lookup::absent(self.caller, &meters[ready.meter], named, presence);
+            let (meter, time) = (&meters[ready.meter], presence.time(self.now));
+            let clock = Clock::at(time.unwrap_or(self.now));
+            let error = match (when(meter, event.timestamp, clock), id.zip(time)) {
+                (Err(error), _) => error,
+                (Ok(_), None) => lookup::absent(self.caller, meter, named, presence),
+                (Ok(at), Some((id, _))) => {
+                    if unknown.is_empty() {
+                        let values = dimensions.get(ready.dimensions.clone());
+                        let ready: &Ready<'e> = ready;
+                        let new = (place, event, ready, values.unwrap_or_default());
+                        self.push(batch, meter, (id, at), new)?;
+                    }
+                    continue;
+                }
+            };
             *looked = Err(Fault { meter: Some(ready.meter), customer: Some(named), error });
         }
         Ok(unknown)
@@ -314,7 +318,7 @@ impl<'e> Take<'_, 'e> {
         &self,
         batch: &mut Batch,
         meter: &Meter,
-        customer: &Id<Customer>,
+        (customer, timestamp): (&Id<Customer>, Timestamp),
         (place, event, ready, dimensions): (usize, &RawEvent<'e>, &Ready<'e>, &[&'e str]),
     ) -> Result<()> {
         let made_up;
@@ -331,7 +335,7 @@ impl<'e> Take<'_, 'e> {
             event_name: &event.event_name,
             customer,
             identifier,
-            timestamp: ready.checked.timestamp,
+            timestamp,
             measure: ready.checked.measure,
             dimensions,
             payload: self.events.payload(event),
@@ -418,7 +422,7 @@ impl<'e> Take<'_, 'e> {
             letters.push(Letter {
                 event_name: &event.event_name,
                 identifier,
-                timestamp: event.timestamp.unwrap_or(self.now),
+                timestamp: event.timestamp,
                 payload: self.events.payload(event),
                 meter: meter.map(|at| &meters[at].id),
                 customer: *customer,

@@ -20,7 +20,7 @@ mod scan;
 mod summaries;
 mod wire;
 
-pub use check::{AHEAD_S_MAX, Checked, Clock, ErrorCode, EventError, Sent, check};
+pub use check::{AHEAD_S_MAX, Checked, Clock, ErrorCode, EventError, check, when};
 pub use events::{BatchCreate, EventList, Events, Stream};
 pub use intake::{EVENTS_PER_REQUEST_MAX, Intake, Limits};
 pub use list::{EVENTS_LOOKED_AT_MAX, List, Retrieve, Status, find, id_of, list, retrieve, shown};

@@ -67,7 +67,7 @@ crate::params! {
         pub identifier: Option<Text<NAME_CHARS_MAX>>,
         /// Who used how much, under the keys that the meter names.
         pub payload: Payload,
-        /// When; now, if left out.
+        /// When; now, if left out, by the customer's test clock if it has one.
         pub timestamp: Option<Timestamp>,
     }
 }
@@ -98,7 +98,7 @@ crate::params! {
         pub identifier: Option<Text<NAME_CHARS_MAX>>,
         /// Who used how much.
         pub payload: Payload,
-        /// When; now, if left out.
+        /// When; now, if left out, by the customer's test clock if it has one.
         pub timestamp: Option<Rfc3339>,
     }
 }

@@ -9,7 +9,7 @@ use taximeter_usage::{
     AppendError, Appended, Batch, Event, NewEvent, REQUEST_KEY_KEPT_S, RequestKey,
 };
 
-use super::check::{Clock, EventError, Sent, check};
+use super::check::{Clock, EventError, check, when};
 use super::identifier::Names;
 use super::lookup;
 use super::params::Member;
@@ -50,17 +50,19 @@ pub async fn record<'a>(
     request: Option<RequestKey>,
     input: Plain<'a>,
 ) -> Result<Recorded<'a>> {
-    let made_up = input.identifier.is_none();
+    let (made_up, timestamp) = (input.identifier.is_none(), input.timestamp);
     let mut taken = taken(services, caller, now, request, input);
     let meter = lookup::meter(services, caller, now, &taken.event_name).await?;
     let payload = std::mem::take(&mut taken.payload);
-    let sent = Sent { timestamp: Some(taken.timestamp), payload: &payload };
     let mut dimensions = Vec::new();
-    let checked = check(&meter, &sent, Clock::at(now), &mut dimensions)?;
-    let customer = match lookup::customer(services, caller, now, &meter, checked.customer).await? {
+    let checked = check(&meter, &payload, &mut dimensions)?;
+    let named = checked.customer;
+    let (found, time) = lookup::customer(services, caller, now, &meter, named).await?;
+    taken.timestamp = when(&meter, timestamp, Clock::at(time))?;
+    let customer = match found {
         Ok(customer) => customer,
         Err(unknown) => {
-            let about = (&meter.id, checked.customer, unknown);
+            let about = (&meter.id, named, unknown);
             let first = set_aside(services, caller, &taken, (request, &payload), about).await?;
             (taken.created, taken.replayed) = (first.unwrap_or(now), first.is_some());
             return Ok(Recorded { payload, ..taken });
@@ -73,7 +75,7 @@ pub async fn record<'a>(
             event_name: &taken.event_name,
             customer: &customer,
             identifier,
-            timestamp: checked.timestamp,
+            timestamp: taken.timestamp,
             measure: checked.measure,
             dimensions: &dimensions,
             payload: &payload,
@@ -132,7 +134,7 @@ fn taken<'a>(
         identifier,
         livemode: caller.scope.mode.is_live(),
         payload: input.payload,
-        timestamp: input.timestamp.unwrap_or(now),
+        timestamp: now,
         replayed: false,
     }
 }
@@ -156,7 +158,7 @@ async fn set_aside(
     let letter = Letter {
         event_name: &taken.event_name,
         identifier: &taken.identifier,
-        timestamp: taken.timestamp,
+        timestamp: Some(taken.timestamp),
         payload,
         meter: Some(meter),
         customer: Some(customer),

@@ -5,6 +5,7 @@
 //! through in order in however little time it takes.
 
 mod sql;
+mod times;
 mod wire;
 
 use serde_json::Value;
@@ -20,6 +21,7 @@ use crate::jobs::{self, Job};
 use crate::outbox;
 use crate::page::List as Page;
 use crate::params::Text;
+pub use times::{of_customer, reached, shown_at, time_of};
 
 /// How long a clock is said to be kept, in seconds of the world's time.
 const KEPT_S: i64 = 30 * DAY_S;
@@ -120,6 +122,7 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<TestClock> {
         deletes_after: Timestamp(ctx.now.0.saturating_add(KEPT_S)),
     };
     sql::insert(ctx, &clock).await?;
+    times::note(ctx, &clock).await?;
     outbox::push(ctx, "test_helpers.test_clock.created", &clock.wire()).await?;
     Ok(clock)
 }
@@ -291,6 +294,7 @@ pub async fn go_on(ctx: &mut Ctx, id: &str) -> Result<()> {
         }
     }
     ctx.now = world;
+    times::note(ctx, &clock).await?;
     let job = Job { kind: jobs::Kind::TestClock, subject: id, clock: None };
     jobs::schedule(ctx, job, Some(world)).await
 }
@@ -300,6 +304,7 @@ async fn arrive(ctx: &mut Ctx, mut clock: TestClock, target: Timestamp) -> Resul
     clock.target = None;
     clock.status = Status::Ready;
     sql::update(ctx, &clock).await?;
+    times::note(ctx, &clock).await?;
     outbox::push(ctx, "test_helpers.test_clock.ready", &clock.wire()).await
 }
 
@@ -309,6 +314,7 @@ async fn fail(ctx: &mut Ctx, id: &str, error: &Error) -> Result<()> {
     clock.target = None;
     clock.status = Status::InternalFailure;
     sql::update(ctx, &clock).await?;
+    times::note(ctx, &clock).await?;
     outbox::push(ctx, "test_helpers.test_clock.internal_failure", &clock.wire()).await
 }
 
@@ -323,6 +329,7 @@ pub async fn delete(ctx: &mut Ctx, id: &str, _: Delete) -> Result<Value> {
         Box::pin(customers::delete(ctx, &customer, customers::Delete {})).await?;
     }
     sql::forget_jobs(ctx, &clock.id).await?;
+    sql::forget_times(ctx, &clock.id).await?;
     sql::delete(ctx, &clock.id).await?;
     outbox::push(ctx, "test_helpers.test_clock.deleted", &clock.wire()).await?;
     Ok(clock.deleted_wire())

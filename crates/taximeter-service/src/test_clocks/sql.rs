@@ -2,10 +2,11 @@
 
 use taximeter_db::{Arg, Cells, DbError, Row};
 use taximeter_kernel::id::{Id, TestClock as TestClockKind};
+use taximeter_kernel::time::Timestamp;
 
 use super::TestClock;
 use crate::ctx::Ctx;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::list_sql;
 use crate::page::ListSql;
 use crate::params::Choice as _;
@@ -72,6 +73,63 @@ pub(super) async fn forget_jobs(ctx: &mut Ctx, id: &Id<TestClockKind>) -> Result
                AND (clock = $3 OR (kind = 'test_clock' AND subject = $3))";
     ctx.tx.execute(sql, args).await?;
     Ok(())
+}
+
+/// Notes what a clock shows to events behind a place in the usage log.
+pub(super) async fn note_time(ctx: &mut Ctx, clock: &TestClock, position: u64) -> Result<()> {
+    let position = i64::try_from(position).map_err(Error::internal)?;
+    let args = ctx.args([Arg::from(&clock.id), Arg::from(position), Arg::from(clock.frozen_time)]);
+    let sql = "INSERT INTO test_clock_times \
+               (account, livemode, clock, after_position, frozen_time) \
+               VALUES ($1, $2, $3, $4, $5) \
+               ON CONFLICT (account, livemode, clock, after_position) \
+               DO UPDATE SET frozen_time = excluded.frozen_time";
+    ctx.tx.execute(sql, args).await?;
+    Ok(())
+}
+
+/// What a clock showed when the event at a place in the usage log came in.
+pub(super) async fn shown_at(
+    ctx: &mut Ctx,
+    id: &Id<TestClockKind>,
+    position: u64,
+) -> Result<Option<Timestamp>> {
+    let position = i64::try_from(position).map_err(Error::internal)?;
+    let args = ctx.args([Arg::from(id), Arg::from(position)]);
+    let sql = "SELECT frozen_time FROM test_clock_times \
+               WHERE account = $1 AND livemode = $2 AND clock = $3 AND after_position < $4 \
+               ORDER BY after_position DESC LIMIT 1";
+    Ok(ctx.tx.optional(sql, args).await?)
+}
+
+/// Behind which place in the usage log a clock has shown an instant or a later one.
+pub(super) async fn reached(
+    ctx: &mut Ctx,
+    id: &Id<TestClockKind>,
+    instant: Timestamp,
+) -> Result<Option<u64>> {
+    let args = ctx.args([Arg::from(id), Arg::from(instant)]);
+    let sql = "SELECT after_position FROM test_clock_times \
+               WHERE account = $1 AND livemode = $2 AND clock = $3 AND frozen_time >= $4 \
+               ORDER BY after_position LIMIT 1";
+    Ok(ctx.tx.optional(sql, args).await?)
+}
+
+pub(super) async fn forget_times(ctx: &mut Ctx, id: &Id<TestClockKind>) -> Result<()> {
+    let args = ctx.args([Arg::from(id)]);
+    let sql = "DELETE FROM test_clock_times \
+               WHERE account = $1 AND livemode = $2 AND clock = $3";
+    ctx.tx.execute(sql, args).await?;
+    Ok(())
+}
+
+/// The clock of a customer, even of a deleted one.
+pub(super) async fn of_customer(ctx: &mut Ctx, customer: &str) -> Result<Option<TestClock>> {
+    let args = ctx.args([Arg::from(customer)]);
+    let sql = "SELECT t.* FROM customers AS c JOIN test_clocks AS t \
+               ON t.account = c.account AND t.livemode = c.livemode AND t.id = c.test_clock \
+               WHERE c.account = $1 AND c.livemode = $2 AND c.id = $3";
+    Ok(ctx.tx.optional(sql, args).await?)
 }
 
 /// The customers of a clock that were not deleted.

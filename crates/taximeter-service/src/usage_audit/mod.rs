@@ -204,6 +204,18 @@ pub(crate) async fn settle_event(
     Ok(())
 }
 
+/// Where in the usage log an event stood when it was first corrected, if it ever was.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub(crate) async fn first_position(
+    ctx: &mut Ctx,
+    customer: &Id<Customer>,
+    identifier: &str,
+) -> Result<Option<u64>> {
+    sql::first_position(ctx, customer, identifier).await
+}
+
 /// Decides everything that a crash left undecided, in all accounts: at the start of a process, and
 /// from time to time. Returns how many corrections got their entry late.
 ///

@@ -35,6 +35,18 @@ pub(super) async fn latest_of_event(ctx: &mut Ctx, intent: &Entry) -> Result<Opt
     Ok(ctx.tx.optional(sql, args).await?)
 }
 
+/// Where the event of the first entry about an identifier stood.
+pub(super) async fn first_position(
+    ctx: &mut Ctx,
+    customer: &Id<Customer>,
+    identifier: &str,
+) -> Result<Option<u64>> {
+    let args = ctx.args([Arg::from(customer), Arg::from(identifier)]);
+    let sql = "SELECT event_position FROM usage_audit WHERE account = $1 AND livemode = $2 \
+               AND customer = $3 AND identifier = $4 ORDER BY seq LIMIT 1";
+    Ok(ctx.tx.optional(sql, args).await?)
+}
+
 pub(super) async fn insert(ctx: &mut Ctx, entry: &Entry) -> Result<()> {
     let mut args = args_of(ctx, entry)?;
     args.push(Arg::from(entry.backfill.as_ref()));

@@ -1,5 +1,8 @@
 //! Test clocks: time that is moved by hand, for some customers.
 
+mod invoices;
+mod usage;
+
 use serde_json::json;
 use taximeter_testkit::{START, TestApp};
 

@@ -1,7 +1,7 @@
 //! `taximeter verify-invoice`, on what a server made.
 
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use taximeter_db::{Arg, Db};
@@ -32,12 +32,21 @@ impl Shop {
         self.post(path, form)["id"].as_str().unwrap().to_owned()
     }
 
+    fn move_clock(&self, clock: &str, to: i64) {
+        let path = format!("/v1/test_helpers/test_clocks/{clock}");
+        self.post(&format!("{path}/advance"), &format!("frozen_time={to}"));
+        let began = Instant::now();
+        while self.get(&path)["status"] != "ready" {
+            assert!(began.elapsed() < Duration::from_secs(60), "the clock does not arrive");
+            std::thread::yield_now();
+        }
+    }
+
     /// A month of a customer on a test clock, invoiced: 13 and 17.5 were used and 1300 canceled, each
     /// at 3.6 beyond the first 7, with a tenth off and 10 % tax on top.
-    #[expect(clippy::disallowed_methods, reason = "the server has the time of the world")]
     fn invoice(&self) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let start = i64::try_from(now).unwrap() - 33 * DAY_S;
+        // 2031-05-01T00:00:00Z
+        let start = 1_935_360_000;
         let clock = self.made("/v1/test_helpers/test_clocks", &format!("frozen_time={start}"));
         let customer = self.made("/v1/customers", &format!("test_clock={clock}"));
         let meter = self.made(
@@ -62,27 +71,22 @@ impl Shop {
                  &days_until_due=7&default_tax_rates[]={rate}&discounts[0][coupon]=TENTH"
             ),
         );
-        for (identifier, value, at) in
-            [("a", "13", start + 7), ("b", "17.5", start + 9 * DAY_S), ("c", "1300", start + 101)]
-        {
+        let used = |identifier: &str, value: &str, at: i64| {
+            self.move_clock(&clock, at);
             let form = format!(
                 "event_name=call&identifier={identifier}&payload[stripe_customer_id]={customer}\
-                 &payload[value]={value}&timestamp={at}"
+                 &payload[value]={value}"
             );
             self.post("/v1/billing/meter_events", &form);
-        }
+        };
+        used("a", "13", start + 7);
+        used("c", "1300", start + 101);
         self.post(
             "/v1/billing/meter_event_adjustments",
             "event_name=call&type=cancel&cancel[identifier]=c",
         );
-        let to = start + 31 * DAY_S + 3 * 3_600;
-        let path = format!("/v1/test_helpers/test_clocks/{clock}");
-        self.post(&format!("{path}/advance"), &format!("frozen_time={to}"));
-        let began = Instant::now();
-        while self.get(&path)["status"] != "ready" {
-            assert!(began.elapsed() < Duration::from_secs(60), "the clock does not arrive");
-            std::thread::yield_now();
-        }
+        used("b", "17.5", start + 9 * DAY_S);
+        self.move_clock(&clock, start + 31 * DAY_S + 3 * 3_600);
         let list = self.get(&format!("/v1/invoices?customer={customer}&status=open"));
         let invoice = &list["data"][0];
         // 23.5 at 3.6 are 84.6; a tenth of 85 are 9 (8.5); 10 % on 76 are 8.
