@@ -8,7 +8,6 @@ import stripe
 HOUR = 3_600
 DAY = 86_400
 ADVANCED_WITHIN_S = 60
-LATE_S = 3_650 * DAY
 LOOKED_AT_EVERY_S = 0.01
 
 
@@ -50,8 +49,6 @@ class Shop:
                     "display_name": event,
                     "event_name": event,
                     "default_aggregation": {"formula": "sum"},
-                    # Ours: events are held against the time of the world, and scenarios are in its past.
-                    "late_event_window_seconds": LATE_S,
                 }
             )
             self._meters[event] = made.id
@@ -114,10 +111,18 @@ class Story:
         """Advances the clock by so many seconds."""
         self.to(self.now() + seconds)
 
-    def used(self, value: int, when: int, event: str = "calls") -> None:
+    def used(self, value: int, when: int | None = None, event: str = "calls") -> int:
+        """Reports usage, at the time of the clock if no other is given, and says when it happened."""
         payload = {"stripe_customer_id": self.id, "value": str(value)}
         self.shop.meter(event)
-        self.v1.billing.meter_events.create({"event_name": event, "payload": payload, "timestamp": when})
+        at_a_time = {} if when is None else {"timestamp": when}
+        made = self.v1.billing.meter_events.create({"event_name": event, "payload": payload} | at_a_time)
+        return made.timestamp
+
+    def summed(self, start: int, end: int, event: str = "calls") -> float:
+        """What the meter says was used in a span."""
+        span = {"customer": self.id, "start_time": start, "end_time": end}
+        return self.v1.billing.meters.event_summaries.list(self.shop.meter(event), span).data[0].aggregated_value
 
     def sub(self, sub: stripe.Subscription | str) -> stripe.Subscription:
         """The subscription as it is now."""

@@ -1,8 +1,9 @@
-"""A year of a metered and licensed subscription whose plan changes, by one clock."""
+"""A year of a metered and licensed subscription, by one clock: its plan changes, or it uses what it uses."""
 
+from python.client import ANY, refused
 from shared.suite import equal, matches
 
-from .story import HOUR, Story, amounts, at, item
+from .story import DAY, HOUR, Story, amounts, at, item
 
 STARTS = [f"2025-{month:02}-01" for month in range(1, 13)] + ["2026-01-01"]
 
@@ -72,3 +73,47 @@ def a_year_that_is_jumped_over_two_months_at_a_time_is_the_same(w) -> None:
     equal([each.total for each in story.invoices(sub)], [2_103] * 13, "totals")
     equal([each.status for each in story.invoices(sub)], ["paid"] * 13, "statuses")
     equal([each.created for each in story.invoices(sub)], [at(start) for start in STARTS], "created")
+
+
+def g1_usage_without_a_timestamp_is_billed_between_the_instants_of_the_clock(w) -> None:
+    # A leap year that is long over, and one that is to come; both on the same meter.
+    for year in (2024, 2031):
+        starts = [at(f"{year}-{month:02}-01") for month in range(1, 13)] + [at(f"{year + 1}-01-01")]
+        story = Story(w, start=starts[0])
+        sub = story.subscribe({"price": w.shop.price(700), "quantity": 3}, w.shop.metered(3))
+        expected = []
+        for month, (start, end) in enumerate(zip(starts, starts[1:], strict=False), 1):
+            # As soon as the period begins, then after each step, and the last second of it.
+            equal(story.used(7), start if month == 1 else start + HOUR, "timestamp")
+            for day in (8, 19):
+                story.to(start + day * DAY)
+                equal(story.used(100 + month), start + day * DAY, "timestamp")
+            story.to(end - 1)
+            story.used(11)
+            # At the boundary begins the next period; the draft of the last one waits for what is late.
+            story.to(end)
+            story.used(5)
+            equal(story.used(13, end - 1), end - 1, "timestamp")
+            story.on(HOUR)
+            begun = 5 if month > 1 else 0
+            used = begun + 7 + 2 * (100 + month) + 11 + 13
+            equal(story.summed(start, end), used, "summary")
+            expected.append((3 * used, 2_100))
+        billed = story.invoices(sub)
+        equal(amounts(billed[0]), [2_100], "lines of the first")
+        equal([amounts(each) for each in billed[1:]], [sorted(each) for each in expected], f"lines in {year}")
+        equal([each.total for each in billed[1:]], [sum(each) for each in expected], "totals")
+        equal([each.status for each in billed], ["paid"] * 13, "statuses")
+        equal([each.created for each in billed], starts, "created")
+
+
+def g1_a_timestamp_is_held_against_the_time_of_the_clock(w) -> None:
+    now = at("2031-05-07")
+    story = Story(w, start=now)
+    for when in (now - 35 * DAY, now, now + 300):
+        equal(story.used(7, when), when, "timestamp")
+    for when in (now - 35 * DAY - 1, now + 301, at("2026-04-01")):
+        refused(story.used, 7, when, code=ANY, param="timestamp")
+    story.on(DAY)
+    equal(story.used(7, now + DAY + 300), now + DAY + 300, "timestamp")
+    refused(story.used, 7, now - 35 * DAY, code=ANY, param="timestamp")
