@@ -113,7 +113,8 @@ pub(super) struct Book {
     pub(super) customers: Vec<Customer>,
     pub(super) subs: Vec<Sub>,
     pub(super) used: Vec<Used>,
-    pub(super) identifiers: BTreeSet<String>,
+    /// Customer and identifier.
+    pub(super) identifiers: BTreeSet<(String, String)>,
     pub(super) coupons: Vec<String>,
     pub(super) taxes: Vec<String>,
     /// By customer: what was adjusted by hand.

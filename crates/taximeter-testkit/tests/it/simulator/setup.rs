@@ -101,7 +101,8 @@ fn tiers(dice: &mut Dice) -> (Vec<Step>, String) {
 
 async fn customer(app: &TestApp, dice: &mut Dice) -> Customer {
     let clock = if dice.chance(50) {
-        let at = app.now().0 + dice.below(100_000);
+        // In any of nine years.
+        let at = app.now().0 + (dice.below(9) - 4) * 365 * 86_400 + dice.below(100_000);
         let form = format!("frozen_time={at}");
         Some(id(&app.made("/v1/test_helpers/test_clocks", &form).await))
     } else {

@@ -115,8 +115,9 @@ async fn use_some(app: &TestApp, dice: &mut Dice, book: &mut Book, told: &mut Ve
         let customer = usize::try_from(dice.below(2)).unwrap() % book.customers.len();
         let now = now_of(app, book, customer).await;
         // Of now, late, and a little ahead.
-        let at = match dice.below(4) {
-            0 => now,
+        let how = dice.below(5);
+        let at = match how {
+            0 | 4 => now,
             1 => now - dice.below(40 * DAY),
             2 => now - dice.below(2 * HOUR),
             _ => now + dice.below(300),
@@ -127,17 +128,24 @@ async fn use_some(app: &TestApp, dice: &mut Dice, book: &mut Book, told: &mut Ve
             _ => i128::from(dice.below(40)) * 1_000_000,
         };
         let known = dice.chance(20).then(|| book.identifiers.last().cloned()).flatten();
-        let identifier = known.unwrap_or_else(|| format!("e{}", book.identifiers.len()));
+        let identifier = known.map_or_else(|| format!("e{}", book.identifiers.len()), |(_, i)| i);
         let who = book.customers[customer].id.clone();
-        let form = format!(
+        let mut form = format!(
             "event_name={EVENT}&payload[stripe_customer_id]={who}&payload[value]={}\
-             &timestamp={at}&identifier={identifier}",
+             &identifier={identifier}",
             decimal(value)
         );
+        if how != 4 {
+            form += &format!("&timestamp={at}");
+        }
         let answer = app.post("/v1/billing/meter_events", &form).await;
         note(told, "use", &form, &answer);
-        assert!(answer.status < 500, "usage is counted or refused");
-        if answer.status == 200 && book.identifiers.insert(identifier) {
+        let is_new = !book.identifiers.contains(&(who.clone(), identifier.clone()));
+        let counts = is_new && at >= now - 35 * DAY;
+        assert_eq!(answer.status, if counts { 200 } else { 400 }, "by the time of the customer");
+        if counts {
+            assert_eq!(answer.json()["timestamp"], at);
+            book.identifiers.insert((who.clone(), identifier));
             book.used.push(Used { customer: who, at, value });
         }
     }
