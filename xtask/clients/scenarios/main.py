@@ -7,11 +7,11 @@ from python.client import Clients
 from shared.server import Server
 from shared.suite import Suite, World, run
 
-from . import adjustments, cancel, events, invoices, modes, proration, renewal, statuses, year
+from . import adjustments, cancel, events, invoices, modes, proration, renewal, schedules, statuses, year
 from .outstanding import OUTSTANDING
 from .story import Shop
 
-MODULES = (statuses, renewal, proration, cancel, modes, invoices, adjustments, events, year)
+MODULES = (statuses, renewal, proration, schedules, cancel, modes, invoices, adjustments, events, year)
 
 
 def play(suite: Suite, server: Server, _home: Path) -> None:

@@ -1,0 +1,187 @@
+"""Schedules: a check for each statement of E12's on them, through the phases of a few months."""
+
+from python.client import ANY, refused
+from shared.suite import equal, matches
+
+from .story import APRIL, DAY, HOUR, JUNE, MAY, Story, amounts, at, item, periods
+
+JULY = at("2026-07-01")
+MONTH = {"interval": "month"}
+
+
+def _planned(story: Story, *phases: dict, **terms: object):
+    return story.v1.subscription_schedules.create({"customer": story.id, "phases": list(phases)} | terms)
+
+
+def _phase(*items: str | dict, **terms: object) -> dict:
+    full = [{"price": each} if isinstance(each, str) else each for each in items]
+    return {"items": full} | terms
+
+
+def e12_its_first_invoice_is_a_draft_and_its_subscription_active(w) -> None:
+    story = Story(w)
+    schedule = _planned(story, _phase(w.shop.price(700), duration=MONTH), start_date="now")
+    matches(schedule, status="active", current_phase__start_date=APRIL, current_phase__end_date=MAY, end_behavior="release")
+    matches(story.sub(schedule.subscription), status="active", schedule=schedule.id)
+    matches(story.latest(schedule.subscription), status="draft", billing_reason="subscription_create", total=700)
+    story.on(HOUR)
+    matches(story.latest(schedule.subscription), status="paid")
+
+
+def e12_it_starts_later(w) -> None:
+    story = Story(w)
+    schedule = _planned(story, _phase(w.shop.price(700)), start_date=at("2026-04-11"))
+    matches(schedule, status="not_started", subscription=None, current_phase=None)
+    story.to("2026-04-11")
+    schedule = story.v1.subscription_schedules.retrieve(schedule.id)
+    matches(schedule, status="active")
+    matches(item(story.sub(schedule.subscription)), current_period_start=at("2026-04-11"), current_period_end=at("2026-05-11"))
+
+
+def e12_it_started_earlier(w) -> None:
+    story = Story(w)
+    schedule = _planned(story, _phase(w.shop.price(3_100), duration=MONTH), start_date=at("2026-03-11"))
+    matches(story.sub(schedule.subscription), start_date=at("2026-03-11"), created=APRIL)
+    equal(amounts(story.latest(schedule.subscription)), [3_100], "lines")
+    story.to("2026-04-11")
+    matches(story.v1.subscription_schedules.retrieve(schedule.id), status="released")
+
+
+def e12_a_phase_that_begins_with_a_period_is_in_its_renewal(w) -> None:
+    story = Story(w)
+    calls = w.shop.metered(3)
+    first = _phase(w.shop.price(700), calls, duration=MONTH)
+    second = _phase({"price": w.shop.price(900), "quantity": 2}, calls, duration=MONTH)
+    schedule = _planned(story, first, second)
+    story.to("2026-04-20")
+    story.used(13, at("2026-04-19"))
+    story.to(MAY)
+    draft = story.latest(schedule.subscription)
+    matches(draft, status="draft", billing_reason="subscription_cycle")
+    equal(periods(draft), [(39, APRIL, MAY), (1_800, MAY, JUNE)], "lines")
+
+
+def e12_a_phase_within_a_period_prorates_as_it_says(w) -> None:
+    seat, pro = w.shop.price(3_000), w.shop.price(6_000, name="Pro")
+    for behavior, reason, lines in (
+        ("always_invoice", "subscription_update", [-2_000, 4_000]),
+        ("create_prorations", "subscription_create", [3_000]),
+        ("none", "subscription_create", [3_000]),
+    ):
+        story = Story(w)
+        second = _phase(pro, proration_behavior=behavior)
+        schedule = _planned(story, _phase(seat, end_date=at("2026-04-11")), second)
+        story.to("2026-04-11")
+        matches(story.latest(schedule.subscription), billing_reason=reason)
+        equal(amounts(story.latest(schedule.subscription)), lines, behavior)
+        pending = story.v1.invoice_items.list({"customer": story.id, "pending": True}).data
+        equal(sorted(each.amount for each in pending), [-2_000, 4_000] if behavior == "create_prorations" else [], behavior)
+
+
+def e12_periods_begin_with_a_phase(w) -> None:
+    story = Story(w)
+    second = _phase(w.shop.price(6_000, name="Pro"), billing_cycle_anchor="phase_start", duration=MONTH)
+    schedule = _planned(story, _phase(w.shop.price(3_000), end_date=at("2026-04-11")), second)
+    story.to("2026-04-11")
+    matches(story.sub(schedule.subscription), billing_cycle_anchor=at("2026-04-11"))
+    equal(amounts(story.latest(schedule.subscription)), [-2_000, 6_000], "lines")
+
+
+def e12_a_whole_phase_is_a_trial(w) -> None:
+    story = Story(w)
+    schedule = _planned(story, _phase(w.shop.price(700), trial=True, duration=MONTH), _phase(w.shop.price(900)))
+    matches(story.sub(schedule.subscription), status="trialing", trial_end=MAY)
+    story.to(MAY)
+    matches(story.sub(schedule.subscription), status="active")
+    matches(story.latest(schedule.subscription), billing_reason="subscription_cycle", total=900)
+
+
+def e12_a_discount_is_of_its_phase(w) -> None:
+    story = Story(w)
+    coupon = story.v1.coupons.create({"percent_off": 50, "duration": "forever"}).id
+    first = _phase(w.shop.price(700), duration=MONTH, discounts=[{"coupon": coupon}])
+    schedule = _planned(story, first, _phase(w.shop.price(700), duration=MONTH))
+    matches(story.latest(schedule.subscription), total=350)
+    story.to(MAY)
+    matches(story.latest(schedule.subscription), total=700)
+
+
+def e12_things_are_sold_once_with_a_phase(w) -> None:
+    story = Story(w)
+    setup = [{"price": w.shop.one_time(500)}]
+    schedule = _planned(story, _phase(w.shop.price(700), duration=MONTH), _phase(w.shop.price(700), add_invoice_items=setup))
+    story.to(MAY)
+    equal(amounts(story.latest(schedule.subscription)), [500, 700], "lines")
+
+
+def e12_it_ends_with_its_subscription(w) -> None:
+    story = Story(w)
+    schedule = _planned(story, _phase(w.shop.price(700), duration={"interval": "month", "interval_count": 2}), end_behavior="cancel")
+    matches(story.sub(schedule.subscription), cancel_at=JUNE)
+    story.to(MAY)
+    story.to(JUNE)
+    matches(story.v1.subscription_schedules.retrieve(schedule.id), status="completed", completed_at=JUNE, current_phase=None)
+    matches(story.sub(schedule.subscription), status="canceled", ended_at=JUNE)
+    equal(len(story.invoices(schedule.subscription)), 2, "invoices")
+
+
+def e12_it_leaves_its_subscription_to_itself(w) -> None:
+    story = Story(w)
+    schedule = _planned(story, _phase(w.shop.price(700), duration=MONTH))
+    story.to(MAY)
+    story.to(JUNE)
+    released = story.v1.subscription_schedules.retrieve(schedule.id)
+    matches(released, status="released", subscription=None, released_subscription=schedule.subscription, released_at=MAY)
+    matches(story.sub(schedule.subscription), status="active", schedule=None)
+    equal(len(story.invoices(schedule.subscription)), 3, "invoices")
+
+
+def e12_a_subscription_changes_with_its_next_period(w) -> None:
+    story = Story(w)
+    sub = story.subscribe(w.shop.price(700))
+    schedule = story.v1.subscription_schedules.create({"from_subscription": sub.id})
+    now = schedule.phases[0]
+    first = _phase(now["items"][0].price, start_date=now.start_date, end_date=now.end_date)
+    story.v1.subscription_schedules.update(schedule.id, {"phases": [first, _phase(w.shop.price(900))]})
+    story.to(MAY)
+    equal(periods(story.latest(sub)), [(900, MAY, JUNE)], "lines")
+
+
+def e12_a_change_of_the_phase_under_way_prorates(w) -> None:
+    story = Story(w)
+    schedule = _planned(story, _phase(w.shop.price(3_000), duration=MONTH))
+    story.to("2026-04-11")
+    twice = _phase({"price": w.shop.price(3_000), "quantity": 2}, start_date=APRIL, end_date=MAY)
+    change = {"phases": [twice], "proration_behavior": "always_invoice"}
+    story.v1.subscription_schedules.update(schedule.id, change)
+    equal(amounts(story.latest(schedule.subscription)), [-2_000, 4_000], "lines")
+
+
+def e12_what_is_over_cannot_be_changed(w) -> None:
+    story = Story(w)
+    schedule = _planned(story, _phase(w.shop.price(700), duration=MONTH), _phase(w.shop.price(900), duration=MONTH))
+    story.to(MAY + DAY)
+    update = story.v1.subscription_schedules.update
+    first = _phase(w.shop.price(800), start_date=APRIL, end_date=MAY)
+    refused(update, schedule.id, {"phases": [first, _phase(w.shop.price(900), end_date=JUNE)]}, param=ANY)
+    refused(update, schedule.id, {"phases": [_phase(w.shop.price(900), start_date=MAY + 5, end_date=JUNE)]}, param=ANY)
+    kept = update(schedule.id, {"phases": [_phase(w.shop.price(900), start_date=MAY, end_date=JULY)]})
+    equal([(each.start_date, each.end_date) for each in kept.phases], [(APRIL, MAY), (MAY, JULY)], "phases")
+
+
+def e12_its_events_are_told(w) -> None:
+    story = Story(w)
+    schedule = _planned(story, _phase(w.shop.price(700), duration=MONTH), _phase(w.shop.price(900), duration=MONTH), end_behavior="cancel")
+    story.to(MAY)
+    story.to(JUNE)
+    told = [each for each in story.events() if each.startswith("subscription_schedule.")]
+    equal(told, [f"subscription_schedule.{what}" for what in ("created", "updated", "expiring", "completed")], "events")
+    equal(story.v1.subscription_schedules.retrieve(schedule.id).status, "completed", "status")
+
+
+def e12_its_subscription_has_no_other_end(w) -> None:
+    story = Story(w)
+    schedule = _planned(story, _phase(w.shop.price(700)))
+    refused(story.v1.subscriptions.update, schedule.subscription, {"cancel_at_period_end": True}, param=ANY)
+    story.v1.subscription_schedules.release(schedule.id)
+    matches(story.v1.subscriptions.update(schedule.subscription, {"cancel_at_period_end": True}), cancel_at=MAY)
