@@ -12,7 +12,7 @@ use taximeter_usage::{AppendError, Appended, Engine, Options, Series, UsageQuery
 use crate::crash::child::{Process, part, say};
 use crate::settings::small;
 use crate::support::{
-    ALWAYS, COUNT, HOUR, MAX, SEVEN, SUM, Sent, UNIQUE, batch, block_on, counted, customer, event,
+    ALWAYS, COUNT, MAX, SEVEN, SUM, Sent, UNIQUE, batch, block_on, counted, customer, event,
     event_at, percentile, series,
 };
 
@@ -24,6 +24,8 @@ const ALLOWANCE: u64 = 24 * MIB;
 const EVENTS: u64 = 300_000;
 const CUSTOMERS: u64 = 20_000;
 const AT_ONCE: u64 = 1_000;
+/// The hours that usage is spread over.
+const FEW_HOURS: u64 = 15;
 
 fn options() -> Options {
     Options {
@@ -43,13 +45,13 @@ fn resident_bytes() -> u64 {
 }
 
 /// Takes in events and says by how much the process has grown at most. Its part is a directory and
-/// what the events are counted by.
-fn fill(dir: &Path, aggregation: Aggregation) {
+/// what the events are counted by; they are spread over so many hours.
+fn fill(dir: &Path, aggregation: Aggregation, hours: u64) {
     let engine = Engine::open(dir, options()).unwrap();
     let (before, mut most) = (resident_bytes(), 0);
     for first in (0..EVENTS).step_by(usize::try_from(AT_ONCE).unwrap()) {
         let sent: Vec<Sent> =
-            (first..first + AT_ONCE).map(|number| numbered(number, aggregation)).collect();
+            (first..first + AT_ONCE).map(|number| numbered(number, aggregation, hours)).collect();
         let appended = block_on(engine.append(batch(&sent))).unwrap();
         assert!(appended.iter().all(|one| matches!(one, Appended::Recorded(_))));
         most = most.max(resident_bytes());
@@ -59,8 +61,8 @@ fn fill(dir: &Path, aggregation: Aggregation) {
     engine.close();
 }
 
-fn numbered(number: u64, aggregation: Aggregation) -> Sent {
-    let second = SEVEN + i64::try_from(number % 101).unwrap() * HOUR / 7;
+fn numbered(number: u64, aggregation: Aggregation, hours: u64) -> Sent {
+    let second = SEVEN + i64::try_from(number % hours * 3_600 + number % 101).unwrap();
     let sent = event_at(&format!("event {number}"), second, &(number % 997).to_string());
     let measure = if aggregation.formula.counts_members() {
         Measure::Member(number.into())
@@ -72,9 +74,9 @@ fn numbered(number: u64, aggregation: Aggregation) -> Sent {
     counted(aggregation, Sent { customer, measure, received, ..sent })
 }
 
-fn check(test: &str, aggregation: Aggregation) {
+fn check(test: &str, aggregation: Aggregation, hours: u64) {
     if let Some(dir) = part() {
-        return fill(Path::new(&dir), aggregation);
+        return fill(Path::new(&dir), aggregation, hours);
     }
     let dir = tempfile::tempdir().unwrap();
     let said = Process::start(test, dir.path().to_str().unwrap()).ended();
@@ -87,18 +89,24 @@ fn check(test: &str, aggregation: Aggregation) {
 
 #[test]
 fn what_a_sum_takes_stays_within_the_setting() {
-    check("memory::what_a_sum_takes_stays_within_the_setting", SUM);
+    check("memory::what_a_sum_takes_stays_within_the_setting", SUM, FEW_HOURS);
+}
+
+#[test]
+fn what_hours_of_three_decades_take_stays_within_the_setting() {
+    let test = "memory::what_hours_of_three_decades_take_stays_within_the_setting";
+    check(test, SUM, 30 * 365 * 24);
 }
 
 #[test]
 fn what_a_count_of_unique_members_takes_stays_within_the_setting() {
     let test = "memory::what_a_count_of_unique_members_takes_stays_within_the_setting";
-    check(test, UNIQUE);
+    check(test, UNIQUE, FEW_HOURS);
 }
 
 #[test]
 fn what_a_percentile_takes_stays_within_the_setting() {
-    check("memory::what_a_percentile_takes_stays_within_the_setting", percentile("50"));
+    check("memory::what_a_percentile_takes_stays_within_the_setting", percentile("50"), FEW_HOURS);
 }
 
 #[test]

@@ -251,3 +251,40 @@ fn events_of_a_clock_that_steps_back_are_each_kept_for_as_long_as_they_should_be
         place.check(SUM, ALWAYS, &(before + 103).to_string());
     }
 }
+
+#[test]
+fn what_an_event_tells_of_has_no_say_in_how_long_it_is_kept() {
+    // 1975, 2024, 2031 and 2106, each for 31 days; test clocks may stand anywhere.
+    const YEARS: [i64; 4] = [157_766_400, 1_704_067_200, 1_924_992_000, 4_291_747_200];
+    let told = |number: i64| {
+        let year = YEARS[usize::try_from(number % 4).unwrap()];
+        Timestamp(year + number / 4 % 31 * DAY + number % 13 * HOUR + number)
+    };
+    let place = Place::new(BY_HAND);
+    let send = |day: i64, number: i64| {
+        let sent = on_day(day, &format!("{day} {number}"));
+        place.append(&Sent { timestamp: told(number), ..sent })
+    };
+    for number in 0..620 {
+        assert!(matches!(send(0, number), Appended::Recorded(_)));
+    }
+    for number in 0..124 {
+        assert!(matches!(send(30, number), Appended::Recorded(_)));
+    }
+    let by_year =
+        |place: &Place| YEARS.map(|year| place.usage(SUM, period(year, year + 32 * DAY)).1);
+    let first_day = |place: &Place| YEARS.map(|year| place.usage(SUM, period(year, year + DAY)).1);
+    let (of_years, of_days) = (by_year(&place), first_day(&place));
+    assert_eq!(of_years, [186; 4]);
+    place.engine.flush().unwrap();
+    assert_eq!(place.engine.delete_events_received_before(day(0)).unwrap(), 0, "all are young");
+    assert!(place.engine.delete_events_received_before(day(30)).unwrap() > 0);
+    place.engine.tidy().unwrap();
+    // Those of day 30 are known by their names, whatever year they tell of.
+    for number in 0..124 {
+        assert!(matches!(send(30, number), Appended::Duplicate(_)), "{number}");
+    }
+    assert_eq!((by_year(&place), first_day(&place)), (of_years, of_days));
+    let place = place.reopened();
+    assert_eq!((by_year(&place), first_day(&place)), (of_years, of_days));
+}
