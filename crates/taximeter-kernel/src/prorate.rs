@@ -32,13 +32,25 @@ pub struct Proration {
 /// # Errors
 /// [`ProrationError::OutsidePeriod`] when the instant is not in the period.
 pub fn of_rest(amount_minor: i64, period: Period, at: Timestamp) -> Result<i64, ProrationError> {
-    if !period.contains(at) {
+    of_part(amount_minor, period, Period { start: at, end: period.end })
+}
+
+/// The part of `amount_minor`, which is for all of `period`, that falls on a part of it, rounded as in
+/// [`of_rest`].
+///
+/// Of 2000 for 30 days, 10 of them somewhere in the middle are 667.
+///
+/// # Errors
+/// [`ProrationError::OutsidePeriod`] when the part does not begin in the period, or ends after it or
+/// before it begins.
+pub fn of_part(amount_minor: i64, period: Period, part: Period) -> Result<i64, ProrationError> {
+    if !period.contains(part.start) || part.end > period.end || part.end < part.start {
         return Err(ProrationError::OutsidePeriod);
     }
     let whole = seconds(period.start, period.end)?;
-    let left = seconds(at, period.end)?;
+    let part = seconds(part.start, part.end)?;
     let amount = Decimal::from(amount_minor);
-    Ok(decimal::mul_div_round(amount, left, whole, Rounding::HalfAwayFromZero)?)
+    Ok(decimal::mul_div_round(amount, part, whole, Rounding::HalfAwayFromZero)?)
 }
 
 /// What a change from `old_minor` to `new_minor`, both for all of `period`, comes to `at` an instant.
@@ -101,6 +113,21 @@ mod tests {
         let period = Period { start: Timestamp(100), end: Timestamp(107) };
         let left = |at| of_rest(70, period, Timestamp(at)).unwrap();
         assert_eq!([100, 101, 106].map(left), [70, 60, 10]);
+    }
+
+    #[test]
+    fn a_part_is_of_the_whole_wherever_it_lies() {
+        let part = |start: i64, end: i64| Period {
+            start: Timestamp(start * DAY_S),
+            end: Timestamp(end * DAY_S),
+        };
+        for (start, end, amount) in [(0, 30, 2000), (7, 17, 667), (20, 30, 667), (3, 3, 0)] {
+            assert_eq!(of_part(2000, days(30), part(start, end)), Ok(amount), "{start} to {end}");
+        }
+        for (start, end) in [(-1, 3), (7, 31), (30, 30), (7, 3)] {
+            let refused = of_part(2000, days(30), part(start, end));
+            assert_eq!(refused, Err(ProrationError::OutsidePeriod), "{start} to {end}");
+        }
     }
 
     #[test]

@@ -6,8 +6,6 @@ OUTSTANDING = {
     # E6: classic resets the anchor by itself.
     "e6_classic_begins_anew_when_the_interval_changes": "the rest of the old period is charged at the new price too",
     "e6_classic_begins_anew_when_it_is_free_no_more": "the anchor stays",
-    # E8: `cancel_at` within a period changes nothing but the date.
-    "e8_an_end_at_a_date_gives_the_rest_back": "nothing is given back",
     # E10: discounts of prorations are as in flexible mode, and never itemized.
     "e10_a_discount_is_shared_by_size_or_evenly": "classic shares by size as well",
     "e10_itemized_discounts_stand_beside_gross_prorations": "the amounts are net",

@@ -7,7 +7,7 @@ use taximeter_kernel::time::Period;
 
 use super::items::{line_of, sweep_pending};
 use super::wire::preview_id;
-use super::{BillingReason, Draft, Invoice, Line, Status, lines_of_item, totals};
+use super::{BillingReason, Draft, Invoice, Line, Status, totals};
 use crate::billing_settings;
 use crate::choice;
 use crate::ctx::Ctx;
@@ -419,7 +419,7 @@ pub(crate) async fn next_of_subscription(
             lines.extend(subscriptions::usage_lines(ctx, sub, item, period).await?);
         } else if !metered && end.is_none() && item.current_period.end == at {
             let next = subscriptions::next_period(sub, item)?;
-            lines.extend(lines_of_item(ctx, sub, item, next).await?);
+            lines.extend(subscriptions::in_advance(ctx, sub, item, next).await?);
         }
     }
     let start = sub.items.iter().map(|item| item.current_period.start).max();

@@ -6,6 +6,7 @@
 use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::{DAY_S, HOUR_S, Period, Timestamp};
 
+use super::periods::in_advance;
 use super::terms::{MissingPaymentMethod, PauseBehavior, Paused, PausedReason};
 use super::thresholds::{self, usage_lines};
 use super::{
@@ -265,10 +266,9 @@ impl Work<'_> {
         let mut lines = Vec::new();
         for place in (0..after.items.len()).rev() {
             let (first, charged) = super::periods::begin(ctx, &after, place, self.at).await?;
+            let end = after.ends_within(first);
             if let Some(item) = after.items.get_mut(place) {
-                item.current_period = first;
-                item.terms.usage_from = None;
-                item.terms.billed_early = None;
+                item.enter(first, end);
             }
             lines.extend(charged);
         }
@@ -380,14 +380,14 @@ pub(crate) fn unbilled_from(item: &Item) -> Timestamp {
 /// or the quantity for the one that begins.
 async fn roll(ctx: &mut Ctx, sub: &Subscription, item: &mut Item) -> Result<Vec<Line>> {
     let next = super::next_period(sub, item)?;
-    let billed = match item.price.usage_type() {
-        UsageType::Metered => Period { start: unbilled_from(item), end: item.current_period.end },
-        UsageType::Licensed => next,
+    let lines = match item.price.usage_type() {
+        UsageType::Metered => {
+            let used = Period { start: unbilled_from(item), end: item.current_period.end };
+            usage_lines(ctx, sub, item, used).await?
+        }
+        UsageType::Licensed => in_advance(ctx, sub, item, next).await?,
     };
-    let lines = usage_lines(ctx, sub, item, billed).await?;
-    item.current_period = next;
-    item.terms.usage_from = None;
-    item.terms.billed_early = None;
+    item.enter(next, sub.ends_within(next));
     Ok(lines)
 }
 

@@ -170,6 +170,12 @@ impl One<'_> {
             if self.before.status != Status::Trialing {
                 let end = whole_at(self.after, item, self.change.at)?.end;
                 item.current_period = Period { start: old.current_period.start, end };
+                // An end within the old period that gave nothing back cuts the new one neither.
+                let known = self.after.cancel_at.is_none_or(|at| at < old.current_period.end);
+                if old.terms.paid_until.is_some() || !known {
+                    let within = self.after.ends_within(item.current_period);
+                    item.terms.paid_until = within.map(|at| at.0);
+                }
             }
             let metered = item.price.usage_type() == UsageType::Metered;
             item.terms.usage_from = metered.then_some(ctx.now.0);
@@ -218,6 +224,7 @@ impl One<'_> {
         let metered = item.price.usage_type() == UsageType::Metered;
         let start = if metered { ctx.now } else { self.change.at.min(ctx.now) };
         item.current_period = Period { start, end };
+        item.terms.paid_until = self.after.ends_within(item.current_period).map(|at| at.0);
         let path = within(self.at, "billing_thresholds");
         thresholds::set_of_item(&mut item, &input.billing_thresholds, &path)?;
         self.set_terms(ctx, &mut item, input.tax_rates, input.discounts).await?;

@@ -2,7 +2,7 @@
 
 use taximeter_kernel::price::UsageType;
 use taximeter_kernel::prorate;
-use taximeter_kernel::time::Period;
+use taximeter_kernel::time::{Period, Timestamp};
 
 use super::periods::{outside, recurrence_of, whole_at};
 use super::{BillingModeType, Item, Status, Subscription};
@@ -43,17 +43,18 @@ fn in_proportion(
     mut line: Line,
     charged: bool,
 ) -> Result<Option<Line>> {
-    let start = item.current_period.start;
-    let whole = whole_at(sub, item, start)?;
-    if whole.start == start || item.price.usage_type() == UsageType::Metered {
+    let paid = item.paid_period();
+    let whole = whole_at(sub, item, paid.start)?;
+    if whole == paid || item.price.usage_type() == UsageType::Metered {
         return Ok(Some(line));
     }
     if !charged {
         return Ok(None);
     }
-    line.amount = prorate::of_rest(line.amount, whole, start)
+    line.amount = prorate::of_part(line.amount, whole, paid)
         .map_err(|error| invoices::too_large().because(error))?;
     line.details.proration = true;
+    line.period = paid;
     Ok(Some(line))
 }
 
@@ -80,7 +81,8 @@ async fn backdated(ctx: &mut Ctx, sub: &Subscription) -> Result<Vec<Line>> {
                 let mut all = first_lines_of(ctx, sub, item).await?;
                 let whole = whole_at(sub, item, ctx.now)?;
                 for line in &mut all {
-                    line.amount = stretched(line.amount, whole, item.current_period)?;
+                    line.amount = stretched(line.amount, whole, item.paid_period())?;
+                    line.period = item.paid_period();
                 }
                 lines.extend(all);
             }
@@ -128,14 +130,15 @@ async fn by_period(ctx: &mut Ctx, sub: &Subscription, item: &Item) -> Result<Vec
     let mut start = sub.start_date;
     while start <= ctx.now && lines.len() <= LINES_MAX {
         let whole = recurrence.period_at(sub.billing_cycle_anchor, start).map_err(outside)?;
-        let period = Period { start, end: whole.end };
+        let until = item.terms.paid_until.map_or(whole.end, |at| whole.end.min(Timestamp(at)));
+        let period = Period { start, end: until };
         match item.price.usage_type() {
             UsageType::Licensed => {
                 let of_period = lines_of_item(ctx, sub, item, period).await?;
                 for line in of_period {
                     let mut line = line;
-                    if whole.start < start {
-                        line.amount = prorate::of_rest(line.amount, whole, start)
+                    if whole != period {
+                        line.amount = prorate::of_part(line.amount, whole, period)
                             .map_err(|error| invoices::too_large().because(error))?;
                         line.details.proration = true;
                     }

@@ -44,6 +44,7 @@ pub use input::{
 pub use migrate::{Migrate, delete_discount, migrate};
 pub use pause::{Pause, pause};
 pub use pending_update::PendingUpdate;
+pub(crate) use periods::in_advance;
 pub(crate) use propose::{checked_mode, propose};
 pub(crate) use proposed::{first_charge, propose_preview};
 pub use resume::{Resume, resume};

@@ -129,6 +129,7 @@ pub async fn pause(ctx: &mut Ctx, id: &str, input: Pause) -> Result<Subscription
         item.current_period.end = ctx.now;
         item.terms.usage_from = None;
         item.terms.billed_early = None;
+        item.terms.paid_until = None;
     }
     after.status = Status::Paused;
     let reason = PausedReason::PauseRequested;

@@ -47,15 +47,31 @@ pub(super) async fn begin(
     if item.price.usage_type() == UsageType::Metered {
         return Ok((first, Vec::new()));
     }
-    let mut lines = lines_of_item(ctx, sub, item, first).await?;
-    if whole.start < at {
+    Ok((first, in_advance(ctx, sub, item, first).await?))
+}
+
+/// What a licensed item is charged in advance for a period, or for the part of it until the
+/// subscription ends: in proportion, where that is not a whole one.
+///
+/// # Errors
+/// A 400 when an amount does not fit.
+pub(crate) async fn in_advance(
+    ctx: &mut Ctx,
+    sub: &Subscription,
+    item: &Item,
+    period: Period,
+) -> Result<Vec<Line>> {
+    let whole = whole_at(sub, item, period.start)?;
+    let part = Period { start: period.start, end: sub.ends_within(period).unwrap_or(period.end) };
+    let mut lines = lines_of_item(ctx, sub, item, part).await?;
+    if part != whole {
         for line in &mut lines {
-            line.amount = prorate::of_rest(line.amount, whole, at)
+            line.amount = prorate::of_part(line.amount, whole, part)
                 .map_err(|error| invoices::too_large().because(error))?;
             line.details.proration = true;
         }
     }
-    Ok((first, lines))
+    Ok(lines)
 }
 
 /// The next instant after `now` with a given day and time, each part that is left out being that of

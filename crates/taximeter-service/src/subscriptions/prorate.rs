@@ -73,21 +73,71 @@ impl Change {
         if !self.billed || item.price.usage_type() == UsageType::Metered {
             return Ok(());
         }
-        let whole = periods::whole_at(after, item, self.at)?;
-        let amount = prorate::of_rest(net_amount(ctx, after, item).await?, whole, self.at)
-            .map_err(|error| too_large().because(error))?;
-        let rest = Period { start: self.at, end: whole.end };
-        let id = self
-            .put(ctx, after, item, Part { amount, rest, whole: Some(whole), debit: None })
-            .await?;
-        item.terms.debits = vec![Debit {
-            line: None,
-            invoice_item: Some(id),
-            amount,
-            start: rest.start.0,
-            end: rest.end.0,
-        }];
+        let end = periods::whole_at(after, item, self.at)?.end;
+        let end = item.terms.paid_until.map_or(end, |until| end.min(Timestamp(until)));
+        let rest = Period { start: self.at, end: end.max(self.at) };
+        item.terms.debits = vec![self.charge_part(ctx, after, item, rest).await?];
         Ok(())
+    }
+
+    /// Charges an item for a part of the period it is in, and gives what was charged.
+    async fn charge_part(
+        self,
+        ctx: &mut Ctx,
+        after: &Subscription,
+        item: &Item,
+        rest: Period,
+    ) -> Result<Debit> {
+        let whole = periods::whole_at(after, item, rest.start)?;
+        let amount = prorate::of_part(net_amount(ctx, after, item).await?, whole, rest)
+            .map_err(|error| too_large().because(error))?;
+        let part = Part { amount, rest, whole: Some(whole), debit: None };
+        let id = self.put(ctx, after, item, part).await?;
+        let (start, end) = (rest.start.0, rest.end.0);
+        Ok(Debit { line: None, invoice_item: Some(id), amount, start, end })
+    }
+
+    /// Brings what is paid for of the periods that items are in in line with the end that `after` has:
+    /// what lies behind it is given back, and what was given back and lies before it is charged again.
+    /// Says whether there was anything.
+    ///
+    /// # Errors
+    /// A 400 when an amount does not fit.
+    pub(super) async fn follow_end(
+        self,
+        ctx: &mut Ctx,
+        before: &Subscription,
+        after: &mut Subscription,
+    ) -> Result<bool> {
+        let ended = (before.cancel_at, before.cancel_at_period_end);
+        if ended == (after.cancel_at, after.cancel_at_period_end) {
+            return Ok(false);
+        }
+        let as_it_will_be = after.clone();
+        let mut changed = false;
+        for item in &mut after.items {
+            let end = as_it_will_be.ends_within(item.current_period);
+            let was = item.paid_period().end;
+            let will = end.unwrap_or(item.current_period.end);
+            if will == was || item.price.usage_type() == UsageType::Metered {
+                continue;
+            }
+            if self.billed && will < was {
+                let change = Self { at: will, ..self };
+                change.give_back(ctx, before, item).await?;
+                cut(&mut item.terms.debits, will)?;
+            } else if self.billed {
+                let change = Self { at: was, ..self };
+                let part = Period { start: was, end: will };
+                let debit = change.charge_part(ctx, &as_it_will_be, item, part).await?;
+                item.terms.debits.push(debit);
+            }
+            if self.billed || will > was {
+                item.terms.paid_until = end.map(|end| end.0);
+            }
+            changed |= self.billed;
+        }
+        Ok(changed)
     }
 
     /// Bills what was used of a metered item until now at the price it has had: in flexible mode. In
@@ -196,20 +246,33 @@ fn credited(debit: &Debit) -> Option<Credited> {
     Some(Credited::InvoiceItem { invoice_item })
 }
 
+/// Takes off what was charged what of it was given back: for the time from an instant on.
+fn cut(debits: &mut Vec<Debit>, at: Timestamp) -> Result<()> {
+    debits.retain(|debit| debit.start < at.0);
+    for debit in debits.iter_mut().filter(|debit| debit.end > at.0) {
+        let period = Period { start: Timestamp(debit.start), end: Timestamp(debit.end) };
+        let back = prorate::of_rest(debit.amount, period, at)
+            .map_err(|error| too_large().because(error))?;
+        debit.amount = debit.amount.checked_sub(back).ok_or_else(too_large)?;
+        debit.end = at.0;
+    }
+    Ok(())
+}
+
 /// What was charged for the time of an item: in flexible mode what really was, in classic mode what
 /// it costs as it is.
 async fn charged(ctx: &mut Ctx, before: &Subscription, item: &Item) -> Result<Vec<Debit>> {
     if before.billing_mode == BillingModeType::Flexible {
         return Ok(item.terms.debits.clone());
     }
-    let (start, end) = (item.current_period.start.0, item.current_period.end.0);
-    let whole = periods::whole_at(before, item, item.current_period.start)?;
+    let paid = item.paid_period();
+    let (start, end) = (paid.start.0, paid.end.0);
+    let whole = periods::whole_at(before, item, paid.start)?;
     let amount = net_amount(ctx, before, item).await?;
-    let amount = if whole.start < item.current_period.start {
-        prorate::of_rest(amount, whole, item.current_period.start)
-            .map_err(|error| too_large().because(error))?
-    } else {
+    let amount = if paid == whole {
         amount
+    } else {
+        prorate::of_part(amount, whole, paid).map_err(|error| too_large().because(error))?
     };
     let line = item.terms.debits.first().and_then(|debit| debit.line.clone());
     Ok(vec![Debit { line, invoice_item: None, amount, start, end }])

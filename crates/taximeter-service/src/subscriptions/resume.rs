@@ -112,10 +112,9 @@ async fn begin_anew(ctx: &mut Ctx, after: &mut Subscription) -> Result<Vec<Line>
     let mut lines = Vec::new();
     for place in (0..after.items.len()).rev() {
         let (period, charged) = begin(ctx, after, place, ctx.now).await?;
+        let end = after.ends_within(period);
         if let Some(item) = after.items.get_mut(place) {
-            item.current_period = period;
-            item.terms.usage_from = None;
-            item.terms.billed_early = None;
+            item.enter(period, end);
             item.terms.debits.clear();
         }
         lines.extend(charged);
@@ -143,13 +142,13 @@ async fn come_back(
             )
             .param("proration_date"));
         }
-        item.current_period = Period { start: ctx.now, end: whole.end };
-        item.terms.usage_from = None;
-        item.terms.billed_early = None;
+        let period = Period { start: ctx.now, end: whole.end };
+        item.enter(period, None);
         if item.price.usage_type() == UsageType::Licensed {
             // What was paid for and not given back when it was paused.
             change.give_back(ctx, before, item).await?;
             item.terms.debits.clear();
+            item.terms.paid_until = as_it_will_be.ends_within(period).map(|at| at.0);
             change.charge(ctx, &as_it_will_be, item).await?;
         }
     }

@@ -156,10 +156,9 @@ impl Work<'_> {
         }
         for place in opened.into_iter().rev() {
             let (period, charged) = begin(ctx, &after, place, at).await?;
+            let end = after.ends_within(period);
             if let Some(item) = after.items.get_mut(place) {
-                item.current_period = period;
-                item.terms.usage_from = None;
-                item.terms.billed_early = None;
+                item.enter(period, end);
                 item.terms.debits.clear();
             }
             lines.extend(charged);

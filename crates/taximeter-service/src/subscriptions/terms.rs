@@ -273,6 +273,8 @@ pub struct ItemTerms {
     pub billed_early: Option<BilledEarly>,
     /// What was charged for the period it is in.
     pub debits: Vec<Debit>,
+    /// Until when its period is paid for, where the subscription ends before it.
+    pub paid_until: Option<i64>,
     /// From when its usage is still to be billed, if that is not the start of its period.
     pub usage_from: Option<i64>,
 }

@@ -78,7 +78,23 @@ impl Timing {
                 item.current_period = period;
             }
         }
-        self.set_end(sub, now)
+        self.set_end(sub, now)?;
+        self.cut_periods(sub);
+        Ok(())
+    }
+
+    /// A first period in which the subscription ends is paid for until then, if in proportion at all.
+    fn cut_periods(&self, sub: &mut Subscription) {
+        if !self.charged || sub.status == Status::Trialing {
+            return;
+        }
+        for place in 0..sub.items.len() {
+            let Some(period) = sub.items.get(place).map(|item| item.current_period) else { continue };
+            let end = sub.ends_within(period);
+            if let Some(item) = sub.items.get_mut(place) {
+                item.terms.paid_until = end.map(|end| end.0);
+            }
+        }
     }
 
     fn trial(&self, sub: &Subscription, now: Timestamp) -> Result<Option<Timestamp>> {

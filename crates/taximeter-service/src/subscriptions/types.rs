@@ -113,6 +113,24 @@ pub struct Item {
     pub terms: ItemTerms,
 }
 
+impl Item {
+    /// Takes the item to a period whose usage is all still to be billed. `end` is when the subscription
+    /// ends within it, if it does.
+    pub(super) fn enter(&mut self, period: Period, end: Option<Timestamp>) {
+        self.current_period = period;
+        self.terms.usage_from = None;
+        self.terms.billed_early = None;
+        self.terms.paid_until = end.map(|end| end.0);
+    }
+
+    /// The part of its period that is paid for.
+    pub(super) fn paid_period(&self) -> Period {
+        let Period { start, end } = self.current_period;
+        let end = self.terms.paid_until.map_or(end, |until| end.min(Timestamp(until)));
+        Period { start, end: end.max(start) }
+    }
+}
+
 /// Why and how a subscription ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CancellationDetails {
@@ -191,6 +209,14 @@ impl Subscription {
     #[must_use]
     pub fn next_boundary(&self) -> Option<Timestamp> {
         self.items.iter().map(|item| item.current_period.end).min()
+    }
+
+    /// The instant within a period at which it ends, if it does: what is after that is not paid for.
+    /// An end that goes with a period cuts none.
+    #[must_use]
+    pub fn ends_within(&self, period: Period) -> Option<Timestamp> {
+        let end = self.cancel_at.filter(|_| !self.cancel_at_period_end);
+        end.filter(|end| period.start < *end && *end < period.end)
     }
 
     /// Whether it is over.

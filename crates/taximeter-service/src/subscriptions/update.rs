@@ -281,9 +281,22 @@ impl Plan {
         if anew {
             lines.extend(close_periods(ctx, before, change).await?);
         }
+        // Periods that begin now are charged until an end that is known by now; one that is said in
+        // words follows from them.
+        let (by_date, by_word) = match self.cancel_at {
+            Clear::Set(OrWord::Word(_)) => (Clear::Keep, self.cancel_at),
+            by_date => (by_date, Clear::Keep),
+        };
+        let dated = matches!(by_date, Clear::Set(_));
+        if dated && self.cancel_at_period_end == Some(true) {
+            return Err(both_ends());
+        }
+        let with_period = self.cancel_at_period_end.filter(|_| !dated);
+        set_end(&mut after, by_date, None, ctx.now)?;
         let of_items = if anew { unpriced } else { change };
         let changed = change_items(ctx, customer, before, &mut after, self.items, of_items).await?;
         let reset = !anew && changed && resets_anchor(before, &after)?;
+        let fresh = anew || reset || matches!(trial, Some(Some(_)));
         if let Some(Some(end)) = trial {
             lines.extend(set_trial(ctx, &mut after, end).await?);
         } else if anew || reset {
@@ -292,14 +305,15 @@ impl Plan {
             }
             lines.extend(open_periods(ctx, &mut after).await?);
         }
-        set_end(&mut after, self.cancel_at, self.cancel_at_period_end, ctx.now)?;
+        set_end(&mut after, by_word, with_period, ctx.now)?;
+        let ends = !fresh && change.follow_end(ctx, before, &mut after).await?;
         thresholds::set(&mut after, self.thresholds)?;
         Ok(Made {
             after,
             additions: self.additions,
             lines,
             at: change.at,
-            invoiced: anew || reset || (at_once && changed),
+            invoiced: anew || reset || (at_once && (changed || ends)),
             trial_from_plan: self.trial_from_plan,
             tried: None,
         })
@@ -371,10 +385,9 @@ pub(super) async fn open_periods(ctx: &mut Ctx, after: &mut Subscription) -> Res
     let mut lines = Vec::new();
     for place in (0..after.items.len()).rev() {
         let (period, charged) = begin(ctx, after, place, ctx.now).await?;
+        let end = after.ends_within(period);
         if let Some(item) = after.items.get_mut(place) {
-            item.current_period = period;
-            item.terms.usage_from = None;
-            item.terms.billed_early = None;
+            item.enter(period, end);
             item.terms.debits.clear();
         }
         lines.extend(charged);
@@ -396,9 +409,8 @@ async fn set_trial(ctx: &mut Ctx, after: &mut Subscription, end: Timestamp) -> R
     for place in (0..after.items.len()).rev() {
         if let Some(item) = after.items.get_mut(place) {
             let start = if extended { item.current_period.start } else { ctx.now };
-            item.current_period = Period { start, end };
-            item.terms.usage_from = None;
-            item.terms.billed_early = None;
+            // Nothing is paid for it, so no end within it is of interest.
+            item.enter(Period { start, end }, None);
             item.terms.debits.clear();
         }
         if let Some(item) = after.items.get(place)

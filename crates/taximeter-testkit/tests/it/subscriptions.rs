@@ -4,6 +4,7 @@ mod additions;
 mod cancel;
 mod change;
 mod create;
+mod ends;
 mod first_invoice;
 mod list;
 mod migrate;

@@ -210,6 +210,7 @@ impl Becomes {
         terms.billed_early.clone_from(&self.terms.billed_early);
         terms.debits.clone_from(&self.terms.debits);
         terms.usage_from = self.terms.usage_from;
+        terms.paid_until = self.terms.paid_until;
         if price.usage_type() == UsageType::Licensed {
             terms.billing_thresholds = None;
         }
