@@ -17,7 +17,7 @@ use crate::version::{self, ApiVersion};
 use crate::{
     balance_transactions, charges, coupons, credit_notes, customers, discounts, invoice_payments,
     invoices, payment_intents, payment_methods, prices, products, promotion_codes, refunds,
-    subscription_schedules, subscriptions, test_clocks,
+    setup_intents, subscription_schedules, subscriptions, test_clocks,
 };
 
 /// The deepest path, in segments (Stripe's bound).
@@ -51,6 +51,7 @@ enum Target {
     Product,
     PromotionCode,
     Refund,
+    SetupIntent,
     Subscription,
     SubscriptionSchedule,
     TestClock,
@@ -91,6 +92,7 @@ fn rule(object: &str, path: &str) -> Option<How> {
             How::Id(Target::Coupon)
         }
         ("discount", "promotion_code") => How::Id(Target::PromotionCode),
+        ("subscription", "pending_setup_intent") => How::Id(Target::SetupIntent),
         ("subscription", "latest_invoice")
         | ("invoice", "latest_revision" | "from_invoice.invoice")
         | (
@@ -353,7 +355,6 @@ const EXPANDABLE_BUT_ABSENT: &[&str] = &[
     "default_source",
     "latest_revision",
     "on_behalf_of",
-    "pending_setup_intent",
     "tax_code",
     "test_clock",
 ];
@@ -508,6 +509,7 @@ async fn load(ctx: &mut Ctx, target: Target, id: &str) -> Result<Value> {
         Target::Price => Ok(prices::retrieve(ctx, id).await?.wire()),
         Target::Product => Ok(products::retrieve_any(ctx, id).await?.wire()),
         Target::Refund => Ok(refunds::retrieve(ctx, id).await?.wire()),
+        Target::SetupIntent => Ok(setup_intents::retrieve(ctx, id).await?.wire()),
         Target::Subscription => Ok(subscriptions::retrieve(ctx, id).await?.wire()),
         Target::SubscriptionSchedule => Ok(subscription_schedules::retrieve(ctx, id).await?.wire()),
         Target::TestClock => Ok(test_clocks::retrieve(ctx, id).await?.wire()),

@@ -1,8 +1,6 @@
 """Checks that are known to fail, and why. Whoever makes one of them hold takes it out here."""
 
 OUTSTANDING = {
-    # E3: a trial without a payment method has a SetupIntent for one.
-    "e3_new_with_a_trial_and_no_card_waits_for_one": "pending_setup_intent stays null",
     # E6: classic resets the anchor by itself.
     "e6_classic_begins_anew_when_the_interval_changes": "the rest of the old period is charged at the new price too",
     "e6_classic_begins_anew_when_it_is_free_no_more": "the anchor stays",

@@ -12,6 +12,7 @@ use taximeter_kernel::id::{
     Customer, Id, PaymentMethod as PaymentMethodKind, SetupIntent as SetupIntentKind,
 };
 use taximeter_kernel::time::Timestamp;
+pub(crate) use verbs::for_subscription;
 pub use verbs::{authenticate, cancel, confirm, create, list, read, retrieve, update};
 pub use wire::Details;
 

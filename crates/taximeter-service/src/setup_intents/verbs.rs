@@ -1,7 +1,12 @@
 //! What can be done with a setup intent.
 
+use std::collections::BTreeMap;
+
 use taximeter_db::Arg;
-use taximeter_kernel::id::{Id, Kind as _, SetupIntent as SetupIntentKind};
+use taximeter_kernel::id::{
+    Customer as CustomerKind, Id, Kind as _, SetupIntent as SetupIntentKind,
+    Subscription as SubscriptionKind,
+};
 
 use super::{
     Cancel, Confirm, Create, Details, List, Retrieve, SetupIntent, Status, Update, Usage, sql,
@@ -15,7 +20,7 @@ use crate::payment_intents::{
 };
 use crate::payment_methods::{self, PaymentMethod};
 use crate::payments::{Decline, Provider};
-use crate::{customers, outbox, test_clocks};
+use crate::{customers, outbox, subscriptions, test_clocks};
 
 /// Makes a setup intent, and confirms it where that is asked for.
 ///
@@ -66,6 +71,41 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<SetupIntent> {
     Ok(intent)
 }
 
+/// Makes the setup intent of a subscription that begins with nothing to be paid and nothing to pay
+/// with, unless nobody collects in this mode.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub(crate) async fn for_subscription(
+    ctx: &mut Ctx,
+    customer: &Id<CustomerKind>,
+    subscription: &Id<SubscriptionKind>,
+) -> Result<Option<Id<SetupIntentKind>>> {
+    if Provider::of(ctx.scope().mode).ready().is_err() {
+        return Ok(None);
+    }
+    let id: Id<SetupIntentKind> = ctx.new_id();
+    let intent = SetupIntent {
+        client_secret: client_secret(ctx, id.as_str()),
+        id,
+        livemode: ctx.scope().mode.is_live(),
+        status: Status::RequiresPaymentMethod,
+        customer: Some(customer.clone()),
+        payment_method: None,
+        usage: Usage::OffSession,
+        details: Details {
+            automatic_payment_methods: automatic(None, &Named(None))?,
+            subscription: Some(subscription.as_str().to_owned()),
+            ..Details::default()
+        },
+        metadata: BTreeMap::new(),
+        created: ctx.now,
+    };
+    sql::insert(ctx, &intent).await?;
+    outbox::push(ctx, "setup_intent.created", &intent.wire()).await?;
+    Ok(Some(intent.id))
+}
+
 /// Puts a customer and a payment method on an intent, each if it is named.
 async fn name_owner(
     ctx: &mut Ctx,
@@ -113,11 +153,18 @@ async fn set_up(ctx: &mut Ctx, intent: &mut SetupIntent) -> Result<()> {
 
 async fn succeed(ctx: &mut Ctx, intent: &mut SetupIntent, method: PaymentMethod) -> Result<()> {
     let off_session = intent.usage == Usage::OffSession;
+    let set_up = method.id.clone();
     payment_methods::set_up(ctx, method, intent.customer.as_ref(), off_session).await?;
     intent.status = Status::Succeeded;
     intent.details.last_error = None;
     sql::update(ctx, intent).await?;
-    outbox::push(ctx, "setup_intent.succeeded", &intent.wire()).await
+    outbox::push(ctx, "setup_intent.succeeded", &intent.wire()).await?;
+    match &intent.details.subscription {
+        Some(subscription) => {
+            subscriptions::set_up_with(ctx, subscription, &intent.id, &set_up).await
+        }
+        None => Ok(()),
+    }
 }
 
 /// Records that the payment method was declined, and makes the error that tells of it.

@@ -25,6 +25,8 @@ pub struct Details {
     pub last_error: Option<LastError>,
     /// Where its owner comes back to.
     pub return_url: Option<String>,
+    /// The subscription that it asks for something to pay with.
+    pub subscription: Option<String>,
 }
 
 impl SetupIntent {

@@ -16,7 +16,7 @@ use crate::discounts::{self, DiscountInput, Holder};
 use crate::error::{Error, Result};
 use crate::invoices::{self, BillingReason, Collected, Draft, Invoice};
 use crate::params::{Clear, Text};
-use crate::{billing_settings, outbox, payment_methods, tax_rates, test_clocks};
+use crate::{billing_settings, outbox, payment_methods, setup_intents, tax_rates, test_clocks};
 
 const DAYS_UNTIL_DUE_MAX: i64 = 36_500;
 /// The most fields at the head of an invoice (Stripe's).
@@ -235,6 +235,9 @@ impl Begin {
             }
             subscription.latest_invoice = Some(invoice.id.clone());
         }
+        if subscription.status != Status::Incomplete {
+            ask_for_method(ctx, &customer, &mut subscription).await?;
+        }
         sql::insert(ctx, &subscription).await?;
         outbox::push(ctx, "customer.subscription.created", &subscription.wire()).await?;
         let automatic = subscription.collection_method == CollectionMethod::ChargeAutomatically;
@@ -332,6 +335,22 @@ impl Begin {
             Collected::Paid | Collected::NotPaid(_) => Ok(()),
         }
     }
+}
+
+/// Where nothing is to be paid yet, the customer can be asked at once for what will pay later.
+async fn ask_for_method(
+    ctx: &mut Ctx,
+    customer: &Customer,
+    subscription: &mut Subscription,
+) -> Result<()> {
+    let automatic = subscription.collection_method == CollectionMethod::ChargeAutomatically;
+    let default = subscription.terms.default_payment_method.as_deref();
+    if !automatic || invoices::can_be_charged(ctx, customer, default).await? {
+        return Ok(());
+    }
+    let asked = setup_intents::for_subscription(ctx, &customer.id, &subscription.id).await?;
+    subscription.terms.pending_setup_intent = asked.map(|asked| asked.as_str().to_owned());
+    Ok(())
 }
 
 /// Whether a first invoice has an amount to be paid before the subscription begins.

@@ -50,7 +50,7 @@ pub(crate) use proposed::{first_charge, propose_preview};
 pub use resume::{Resume, resume};
 pub(crate) use scheduled::{Scheduled, change, held, no_such, set_thresholds, thresholds_of};
 use serde_json::Value;
-pub(crate) use standing::{default_payment_method, paid_with};
+pub(crate) use standing::{default_payment_method, paid_with, set_up_with};
 pub use standing::{invoice_not_paid, invoice_paid, invoice_void};
 use taximeter_db::Arg;
 use taximeter_kernel::id::{Id, Kind as _, Subscription as SubscriptionKind};

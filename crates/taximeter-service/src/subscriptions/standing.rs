@@ -2,7 +2,8 @@
 //! make of it.
 
 use taximeter_kernel::id::{
-    Id, PaymentMethod as PaymentMethodKind, Subscription as SubscriptionKind,
+    Id, PaymentMethod as PaymentMethodKind, SetupIntent as SetupIntentKind,
+    Subscription as SubscriptionKind,
 };
 
 use super::{SaveDefaultPaymentMethod, Status, Subscription, ending, pending_update, resume, sql};
@@ -151,6 +152,29 @@ pub(crate) async fn default_payment_method(
 ) -> Result<Option<String>> {
     let found = sql::find(ctx, id.as_str()).await?;
     Ok(found.and_then(|subscription| subscription.terms.default_payment_method))
+}
+
+/// A customer was asked for something to pay with, and it is there: it pays what the subscription will
+/// bill, unless that has something of its own by now.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub(crate) async fn set_up_with(
+    ctx: &mut Ctx,
+    id: &str,
+    intent: &Id<SetupIntentKind>,
+    method: &Id<PaymentMethodKind>,
+) -> Result<()> {
+    sql::lock(ctx, id).await?;
+    let Some(before) = super::find(ctx, id).await? else { return Ok(()) };
+    let mut after = before.clone();
+    let asked = after.terms.pending_setup_intent.take_if(|asked| asked == intent.as_str());
+    if asked.is_none() || before.has_ended() {
+        return Ok(());
+    }
+    let default = &mut after.terms.default_payment_method;
+    *default = default.take().or_else(|| Some(method.as_str().to_owned()));
+    super::save(ctx, &before, &after).await
 }
 
 /// What paid an invoice pays the next ones, where the subscription is so agreed.

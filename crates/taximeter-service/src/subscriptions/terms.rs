@@ -204,6 +204,8 @@ pub struct Terms {
     pub pause_collection: Option<PauseCollection>,
     /// That it is paused.
     pub paused: Option<Paused>,
+    /// The setup intent for something to pay with, where it began without.
+    pub pending_setup_intent: Option<String>,
     /// What it becomes once an invoice is paid.
     pub pending_update: Option<PendingUpdate>,
     /// That it is resumed once an invoice is paid.

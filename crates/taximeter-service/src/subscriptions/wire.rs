@@ -54,7 +54,7 @@ impl Subscription {
             "pause_collection": terms.pause_collection,
             "payment_settings": terms.payment_settings.wire(),
             "pending_invoice_item_interval": terms.pending_interval,
-            "pending_setup_intent": null,
+            "pending_setup_intent": terms.pending_setup_intent,
             "pending_update": self.pending_update_wire(),
             "schedule": terms.schedule,
             "start_date": self.start_date.0,

@@ -92,6 +92,7 @@ async fn a_credit_that_covers_the_first_invoice_pays_it() {
         assert_eq!(
             happened(&app, Some(&before)).await,
             [
+                "setup_intent.created",
                 "customer.subscription.created",
                 "invoice.created",
                 "customer.updated",
@@ -101,13 +102,13 @@ async fn a_credit_that_covers_the_first_invoice_pays_it() {
             ]
         );
         let events = shop::events_since(&app, Some(&before)).await;
-        assert_eq!(events[0]["data"]["object"], sub);
-        let previous = &events[2]["data"]["previous_attributes"];
+        assert_eq!(events[1]["data"]["object"], sub);
+        let previous = &events[3]["data"]["previous_attributes"];
         assert_eq!([&previous["balance"], &previous["next_invoice_sequence"]], [-1300, 7]);
         assert_eq!(previous.get("currency"), Some(&json!(null)));
-        assert_eq!(events[1]["data"]["object"]["status"], "draft");
-        assert_eq!(events[1]["data"]["object"]["number"], json!(null));
-        assert_eq!(events[3]["data"]["object"]["number"], "ACME-0007");
+        assert_eq!(events[2]["data"]["object"]["status"], "draft");
+        assert_eq!(events[2]["data"]["object"]["number"], json!(null));
+        assert_eq!(events[4]["data"]["object"]["number"], "ACME-0007");
     }
 }
 

@@ -243,3 +243,46 @@ async fn invoices_are_held_back_while_collection_is_paused() {
         assert_eq!(app.read(&path).await["pause_collection"], json!(null));
     }
 }
+
+#[tokio::test]
+async fn who_begins_with_nothing_to_pay_and_nothing_to_pay_with_is_asked_for_it() {
+    for app in TestApp::everywhere().await {
+        let seat = monthly(&app, "Seat", "currency=usd&unit_amount=700").await;
+        let who = customer(&app, "").await;
+        let form = "trial_period_days=14&expand[0]=pending_setup_intent";
+        let sub = subscribe(&app, &who, &[&seat], form).await;
+        assert_eq!(sub["status"], "trialing");
+        let asked = &sub["pending_setup_intent"];
+        assert_eq!(asked["object"], "setup_intent");
+        assert_eq!(asked["status"], "requires_payment_method");
+        assert_eq!((&asked["customer"], &asked["usage"]), (&json!(who), &json!("off_session")));
+        let path = format!("/v1/subscriptions/{}", id(&sub));
+        assert_eq!(app.read(&path).await["pending_setup_intent"], json!(id(asked)));
+
+        let confirm = format!("/v1/setup_intents/{}/confirm", id(asked));
+        let done = app.made(&confirm, "payment_method=pm_card_visa").await;
+        assert_eq!(done["status"], "succeeded");
+        let sub = app.read(&path).await;
+        assert_eq!(sub["pending_setup_intent"], json!(null));
+        assert_eq!(sub["default_payment_method"], done["payment_method"]);
+        app.live_s(14 * DAY).await;
+        app.live_s(HOUR).await;
+        let paid = invoice_of(&app, &app.read(&path).await).await;
+        assert_eq!((&paid["status"], &paid["amount_paid"]), (&json!("paid"), &json!(700)));
+    }
+}
+
+#[tokio::test]
+async fn who_can_pay_or_is_sent_invoices_is_not_asked_for_anything() {
+    let app = TestApp::start().await;
+    let seat = monthly(&app, "Seat", "currency=usd&unit_amount=700").await;
+    let who = payer(&app).await;
+    let sub = subscribe(&app, &who, &[&seat], "trial_period_days=14").await;
+    assert_eq!(sub["pending_setup_intent"], json!(null));
+    let who = customer(&app, "").await;
+    let sent = "trial_period_days=14&collection_method=send_invoice&days_until_due=7";
+    let sub = subscribe(&app, &who, &[&seat], sent).await;
+    assert_eq!(sub["pending_setup_intent"], json!(null));
+    let sub = subscribe(&app, &who, &[&seat], "payment_behavior=default_incomplete").await;
+    assert_eq!((&sub["status"], &sub["pending_setup_intent"]), (&json!("incomplete"), &json!(null)));
+}
