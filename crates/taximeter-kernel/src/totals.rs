@@ -201,9 +201,11 @@ fn take_off(
 }
 
 impl Discounted {
-    /// What is left of each line: what credits can be taken off.
-    pub fn nets_minor(&self) -> impl Iterator<Item = i64> {
-        self.lines.iter().map(|line| line.net_minor)
+    /// The lines, in the order in which they were given: credits can be taken off what is left of
+    /// each.
+    #[must_use]
+    pub fn lines(&self) -> &[LineTotals] {
+        &self.lines
     }
 
     /// Takes a credit off each line, in their order: no more than is left of it.

@@ -146,6 +146,8 @@ pub struct LineDetails {
     pub discounts: Vec<String>,
     /// What each discount takes off it.
     pub discount_amounts: Vec<DiscountAmount>,
+    /// What of that was settled when it was prorated, and stays so.
+    pub itemized: Vec<DiscountAmount>,
     /// What it is taxed by; nothing for the invoice's rates.
     pub tax_rates: Vec<String>,
     /// What each rate takes.
@@ -167,6 +169,7 @@ impl Default for LineDetails {
             discountable: true,
             discounts: Vec::new(),
             discount_amounts: Vec::new(),
+            itemized: Vec::new(),
             tax_rates: Vec::new(),
             taxes: Vec::new(),
             metadata: None,

@@ -2,7 +2,7 @@
 
 use taximeter_kernel::id::{Id, InvoiceItem as InvoiceItemKind};
 
-use super::details::{Credited, LineDetails};
+use super::details::{Credited, DiscountAmount, LineDetails};
 use super::{Invoice, Line};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
@@ -44,6 +44,14 @@ pub(super) async fn claim(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
     invoice_items::claim(ctx, &ids?, &invoice.id).await
 }
 
+/// What discounts took off a proration, where it shows them beside its amount.
+fn itemized(item: &InvoiceItem) -> Vec<DiscountAmount> {
+    let taken = item.proration.iter().flat_map(|proration| &proration.discount_amounts);
+    taken
+        .map(|(discount, amount)| DiscountAmount { amount: *amount, discount: discount.clone() })
+        .collect()
+}
+
 /// The line that an item is on an invoice.
 pub(super) fn line_of(ctx: &Ctx, item: &InvoiceItem) -> Line {
     let texts = |ids: &[Id<taximeter_kernel::id::Discount>]| -> Vec<String> {
@@ -75,6 +83,7 @@ pub(super) fn line_of(ctx: &Ctx, item: &InvoiceItem) -> Line {
             tax_rates: rates.collect(),
             metadata: Some(item.metadata.clone()),
             proration: item.proration.is_some(),
+            itemized: itemized(item),
             credited,
             ..LineDetails::default()
         },

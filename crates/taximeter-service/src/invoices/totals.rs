@@ -35,7 +35,7 @@ async fn add_up_with(ctx: &mut Ctx, invoice: &mut Invoice, discounts: &[Discount
         .lines
         .iter()
         .map(|line| Amount {
-            subtotal_minor: line.details.gross.unwrap_or(line.amount),
+            subtotal_minor: before_discounts(line),
             discountable: line.details.discountable,
         })
         .collect();
@@ -55,8 +55,38 @@ async fn add_up_with(ctx: &mut Ctx, invoice: &mut Invoice, discounts: &[Discount
     let totals = totals::totals(&amounts, &reductions, &rates, taxation)
         .map_err(|error| too_large().because(error))?;
     set(invoice, &used, &totals);
+    add_itemized(invoice)?;
     settle(invoice.total, invoice.starting_balance, invoice.currency)
         .map_err(|error| too_large().because(error))?;
+    Ok(())
+}
+
+/// What is still to be discounted of a line: what a proration was made with is off already.
+fn before_discounts(line: &Line) -> i64 {
+    let gross = line.details.gross.unwrap_or(line.amount);
+    let off = line.details.itemized.iter().map(|taken| taken.amount);
+    off.fold(gross, i64::saturating_sub)
+}
+
+/// Shows prorations before the discounts that they were made with, and these beside them.
+fn add_itemized(invoice: &mut Invoice) -> Result<()> {
+    for line in &mut invoice.lines {
+        for taken in line.details.itemized.clone() {
+            let amount = taken.amount;
+            line.amount = line.amount.checked_add(amount).ok_or_else(too_large)?;
+            invoice.subtotal = invoice.subtotal.checked_add(amount).ok_or_else(too_large)?;
+            add_to(&mut line.details.discount_amounts, &taken)?;
+            add_to(&mut invoice.details.total_discount_amounts, &taken)?;
+        }
+    }
+    Ok(())
+}
+
+fn add_to(all: &mut Vec<DiscountAmount>, taken: &DiscountAmount) -> Result<()> {
+    match all.iter_mut().find(|one| one.discount == taken.discount) {
+        Some(one) => one.amount = one.amount.checked_add(taken.amount).ok_or_else(too_large)?,
+        None => all.push(taken.clone()),
+    }
     Ok(())
 }
 

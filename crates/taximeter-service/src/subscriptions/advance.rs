@@ -402,10 +402,15 @@ pub(super) fn note_debits(sub: &mut Subscription, invoice: &Invoice) {
         });
         let debits: Vec<Debit> = lines
             .map(|line| {
-                let off: i64 = line.details.discount_amounts.iter().map(|d| d.amount).sum();
+                let taken = line.details.discount_amounts.iter().filter(|taken| taken.amount != 0);
+                let discounts: Vec<(String, i64)> =
+                    taken.map(|taken| (taken.discount.clone(), taken.amount)).collect();
+                let off: i64 = discounts.iter().map(|(_, amount)| amount).sum();
                 let gross = line.details.gross.unwrap_or(line.amount);
                 let span = (line.period.start, line.period.end);
-                Debit::of_line(invoice.id.as_str(), &line.id, gross.saturating_sub(off), span)
+                let net = gross.saturating_sub(off);
+                let debit = Debit::of_line(invoice.id.as_str(), &line.id, net, span);
+                Debit { discounts, ..debit }
             })
             .collect();
         if !debits.is_empty() {

@@ -11,7 +11,7 @@ use super::propose::{
     within,
 };
 use super::prorate::Change;
-use super::{Item, ItemTerms, Status, Subscription, sql, thresholds};
+use super::{BillingModeType, Item, ItemTerms, Status, Subscription, sql, thresholds};
 use crate::ctx::Ctx;
 use crate::customers::Customer;
 use crate::discounts::{self, Holder};
@@ -118,7 +118,10 @@ impl One<'_> {
     pub(super) async fn remove(&mut self, ctx: &mut Ctx, input: ItemUpdate) -> Result<bool> {
         let place = self.find(input.id.as_deref().unwrap_or_default())?;
         let item = self.after.items.remove(place);
-        self.change.give_back(ctx, self.before, &item).await?;
+        // In classic mode discounts are shared by the items that stay.
+        let classic = self.before.billing_mode == BillingModeType::Classic;
+        let of = if classic { &*self.after } else { self.before };
+        self.change.give_back(ctx, of, &item).await?;
         if input.clear_usage != Some(true) {
             self.change.bill_usage(ctx, self.before, &item).await?;
         }
@@ -182,7 +185,7 @@ impl One<'_> {
             item.terms.billed_early = None;
             if metered && old.price.usage_type() == UsageType::Metered {
                 let same_meter = item.price.meter() == old.price.meter();
-                let classic = self.before.billing_mode == super::BillingModeType::Classic;
+                let classic = self.before.billing_mode == BillingModeType::Classic;
                 if same_meter && !classic && !self.change.billed {
                     // Not billed at the old price, so it is at the new one.
                     item.terms.usage_from = old.terms.usage_from;

@@ -5,7 +5,7 @@ use taximeter_kernel::id::{Kind as _, SubscriptionItem};
 
 use super::change::{One, Terms};
 use super::input::{ITEMS_MAX, ItemUpdate, PaymentBehavior, ProrationBehavior};
-use super::pending_update::{self, Made};
+use super::pending_update::{self, Billed, Made};
 use super::propose::{check_recurrences, too_many_items};
 use super::update::{Pay, not_while_incomplete, only_metadata};
 use super::{Item, ItemThresholdsInput, Status, Subscription, named, sql};
@@ -225,8 +225,7 @@ async fn change(ctx: &mut Ctx, id: &str, input: ItemUpdate, how: How) -> Result<
     let made = Made {
         after,
         additions: Vec::new(),
-        lines: Vec::new(),
-        at: change.at,
+        billed: Billed { lines: Vec::new(), at: change.at, left: Vec::new() },
         invoiced: at_once && changed,
         trial_from_plan: false,
         tried,

@@ -3,6 +3,7 @@
 use taximeter_kernel::id::{Kind as _, Subscription as SubscriptionKind};
 
 use super::input::PaymentBehavior;
+use super::pending_update::Billed;
 use super::prorate::Change;
 use super::update::Pay;
 use super::{
@@ -138,8 +139,8 @@ pub async fn pause(ctx: &mut Ctx, id: &str, input: Pause) -> Result<Subscription
     outbox::push(ctx, "customer.subscription.paused", &after.wire()).await?;
     if input.invoicing_behavior == Some(Invoicing::Invoice) {
         let pay = Pay { behavior: PaymentBehavior::AllowIncomplete, off_session: true };
-        let at = ctx.now;
-        Box::pin(pay.bill(ctx, &mut customer, after, at, Vec::new())).await?;
+        let billed = Billed { lines: Vec::new(), at: ctx.now, left: Vec::new() };
+        Box::pin(pay.bill(ctx, &mut customer, after, billed)).await?;
     }
     let after = retrieve(ctx, id).await?;
     super::put_down(ctx, &after).await?;

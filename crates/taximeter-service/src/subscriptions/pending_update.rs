@@ -31,16 +31,24 @@ pub(super) struct Tried {
     pending: Vec<Id<InvoiceItemKind>>,
 }
 
+/// What the invoice of a change is drawn up from.
+pub(super) struct Billed {
+    /// Its lines, besides what is pending.
+    pub(super) lines: Vec<Line>,
+    /// As of when the change is reckoned.
+    pub(super) at: Timestamp,
+    /// What is pending and stays so.
+    pub(super) left: Vec<Id<InvoiceItemKind>>,
+}
+
 /// A change of a subscription that was made, and not billed yet.
 pub(super) struct Made {
     /// The subscription after it.
     pub(super) after: Subscription,
     /// What is sold once with it.
     pub(super) additions: Vec<AddInvoiceItem>,
-    /// The lines of its invoice, besides what is pending.
-    pub(super) lines: Vec<Line>,
-    /// As of when it is reckoned.
-    pub(super) at: Timestamp,
+    /// What its invoice is drawn up from.
+    pub(super) billed: Billed,
     /// Whether it has an invoice at once.
     pub(super) invoiced: bool,
     /// Whether the trial that it gives is its prices'.
@@ -55,7 +63,7 @@ impl Pay {
         if self.behavior != PaymentBehavior::PendingIfIncomplete {
             return Ok(None);
         }
-        let pending = pending_of(ctx, sub).await?.into_iter().map(|item| item.id).collect();
+        let pending = pending_now(ctx, sub).await?;
         Ok(Some(Tried { undo: ctx.tx.savepoint().await?, pending }))
     }
 
@@ -79,8 +87,8 @@ impl Pay {
                 additions::add(ctx, customer, &made.after, additions).await?;
                 super::save(ctx, before, &made.after).await?;
                 if made.invoiced {
-                    let Made { after, at, lines, .. } = made;
-                    Box::pin(self.bill(ctx, customer, after, at, lines)).await?;
+                    let Made { after, billed, .. } = made;
+                    Box::pin(self.bill(ctx, customer, after, billed)).await?;
                 }
             }
         }
@@ -105,7 +113,7 @@ impl Pay {
             invoice_items::put_back(ctx, item).await?;
         }
         additions::add(ctx, customer, &after, made.additions).await?;
-        let drawn_up = Self::draw_up(ctx, customer, &after, made.at, made.lines).await?;
+        let drawn_up = Self::draw_up(ctx, customer, &after, made.billed).await?;
         let Some(mut invoice) = drawn_up else {
             write_items(ctx, before, &after).await?;
             return super::save(ctx, before, &after).await;
@@ -129,6 +137,17 @@ impl Pay {
 
 async fn pending_of(ctx: &mut Ctx, sub: &Subscription) -> Result<Vec<invoice_items::InvoiceItem>> {
     invoice_items::pending(ctx, &sub.customer, Some(&sub.id)).await
+}
+
+/// What is pending for a subscription.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub(super) async fn pending_now(
+    ctx: &mut Ctx,
+    sub: &Subscription,
+) -> Result<Vec<Id<InvoiceItemKind>>> {
+    Ok(pending_of(ctx, sub).await?.into_iter().map(|item| item.id).collect())
 }
 
 /// Lets clients see an update that is still pending after its invoice was tried.

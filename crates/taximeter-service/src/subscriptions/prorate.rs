@@ -1,16 +1,17 @@
 //! What a change in the middle of a period gives back and charges, as pending invoice items.
 
-use taximeter_kernel::decimal::Decimal;
+use taximeter_kernel::decimal::{Decimal, Rounding, mul_div_round};
 use taximeter_kernel::describe;
+use taximeter_kernel::discount::Discount as Taken;
 use taximeter_kernel::id::{Discount as DiscountKind, Id};
 use taximeter_kernel::price::UsageType;
-use taximeter_kernel::prorate::{self, ProrationError};
+use taximeter_kernel::prorate;
 use taximeter_kernel::time::{Period, Timestamp};
 use taximeter_kernel::totals::{self, Level, Line as Amount, Reduction};
 
 use super::advance::unbilled_from;
 use super::thresholds::usage_lines;
-use super::{BillingModeType, Debit, Item, Subscription, periods};
+use super::{BillingModeType, Debit, Item, ProrationDiscounts, Subscription, periods};
 use crate::ctx::Ctx;
 use crate::discounts::{self, Discount};
 use crate::error::{Error, Result};
@@ -44,17 +45,17 @@ impl Change {
         }
         for debit in charged(ctx, before, item).await? {
             let period = Period { start: Timestamp(debit.start), end: Timestamp(debit.end) };
-            let amount = match prorate::of_rest(debit.amount, period, self.at) {
-                Ok(amount) => amount,
-                // It was for a time that is over, or did not begin.
-                Err(ProrationError::OutsidePeriod) if self.at >= period.end => continue,
-                Err(ProrationError::OutsidePeriod) => debit.amount,
-                Err(error) => return Err(too_large().because(error)),
-            };
-            let amount = amount.checked_neg().ok_or_else(too_large)?;
+            // It was for a time that is over.
+            if self.at >= period.end {
+                continue;
+            }
+            let net = Net { amount: debit.amount, discounts: debit.discounts.clone() };
             let rest = Period { start: self.at, end: period.end };
             let whole = period.contains(self.at).then_some(period);
-            self.put(ctx, before, item, Part { amount, rest, whole, debit: Some(&debit) }).await?;
+            // What did not begin yet is given back whole.
+            let net = if whole.is_some() { net.of_part(period, rest)? } else { net };
+            let net = net.given_back()?;
+            self.put(ctx, before, item, Part { net, rest, whole, debit: Some(&debit) }).await?;
         }
         Ok(())
     }
@@ -89,12 +90,12 @@ impl Change {
         rest: Period,
     ) -> Result<Debit> {
         let whole = periods::whole_at(after, item, rest.start)?;
-        let amount = prorate::of_part(net_amount(ctx, after, item).await?, whole, rest)
-            .map_err(|error| too_large().because(error))?;
-        let part = Part { amount, rest, whole: Some(whole), debit: None };
+        let net = net_amount(ctx, after, item).await?.of_part(whole, rest)?;
+        let Net { amount, discounts } = net.clone();
+        let part = Part { net, rest, whole: Some(whole), debit: None };
         let id = self.put(ctx, after, item, part).await?;
         let (start, end) = (rest.start.0, rest.end.0);
-        Ok(Debit { line: None, invoice_item: Some(id), amount, start, end })
+        Ok(Debit { line: None, invoice_item: Some(id), amount, discounts, start, end })
     }
 
     /// Brings what is paid for of the periods that items are in in line with the end that `after` has:
@@ -185,18 +186,23 @@ impl Change {
         let quantity = item.quantity.unwrap_or(1);
         let description =
             describe::describe_proration(part.debit.is_some(), quantity, &product.name, self.at);
+        let net_amount = Some(part.net.amount);
+        let (amount, discount_amounts) = match sub.proration_discounts {
+            Some(ProrationDiscounts::Itemized) => (part.net.gross()?, part.net.discounts),
+            Some(ProrationDiscounts::Included) | None => (part.net.amount, Vec::new()),
+        };
         let details = ProrationDetails {
             credited_items: part.debit.and_then(credited),
-            discount_amounts: Vec::new(),
+            discount_amounts,
             whole: part.whole.map(|whole| (whole.start.0, whole.end.0)),
         };
         let new = NewItem {
-            amount: part.amount,
+            amount,
             quantity: Decimal::from(quantity),
             description: Some(description),
             period: part.rest,
             proration: Some(details),
-            net_amount: Some(part.amount),
+            net_amount,
             ..new_item(sub, item)
         };
         let made = invoice_items::insert(ctx, new).await?;
@@ -204,8 +210,41 @@ impl Change {
     }
 }
 
-struct Part<'a> {
+/// An amount after discounts, and what each of them took off.
+#[derive(Debug, Clone)]
+struct Net {
     amount: i64,
+    discounts: Vec<(String, i64)>,
+}
+
+impl Net {
+    /// What falls on a part of the time that it is for.
+    fn of_part(&self, period: Period, part: Period) -> Result<Self> {
+        self.each(|amount| {
+            prorate::of_part(amount, period, part).map_err(|error| too_large().because(error))
+        })
+    }
+
+    fn given_back(&self) -> Result<Self> {
+        self.each(|amount| amount.checked_neg().ok_or_else(too_large))
+    }
+
+    fn each(&self, of: impl Fn(i64) -> Result<i64>) -> Result<Self> {
+        let mut discounts = Vec::with_capacity(self.discounts.len());
+        for (discount, amount) in &self.discounts {
+            discounts.push((discount.clone(), of(*amount)?));
+        }
+        Ok(Self { amount: of(self.amount)?, discounts })
+    }
+
+    fn gross(&self) -> Result<i64> {
+        let mut amounts = self.discounts.iter().map(|(_, amount)| *amount);
+        amounts.try_fold(self.amount, i64::checked_add).ok_or_else(too_large)
+    }
+}
+
+struct Part<'a> {
+    net: Net,
     rest: Period,
     /// What it is the rest of.
     whole: Option<Period>,
@@ -251,10 +290,15 @@ fn cut(debits: &mut Vec<Debit>, at: Timestamp) -> Result<()> {
     debits.retain(|debit| debit.start < at.0);
     for debit in debits.iter_mut().filter(|debit| debit.end > at.0) {
         let period = Period { start: Timestamp(debit.start), end: Timestamp(debit.end) };
-        let back = prorate::of_rest(debit.amount, period, at)
-            .map_err(|error| too_large().because(error))?;
-        debit.amount = debit.amount.checked_sub(back).ok_or_else(too_large)?;
-        debit.end = at.0;
+        let rest = Period { start: at, end: period.end };
+        let left = Net { amount: debit.amount, discounts: std::mem::take(&mut debit.discounts) };
+        // What is left is what was not given back, to the minor unit.
+        let left = left.each(|amount| {
+            let back = prorate::of_part(amount, period, rest);
+            let back = back.map_err(|error| too_large().because(error))?;
+            amount.checked_sub(back).ok_or_else(too_large)
+        })?;
+        (debit.amount, debit.discounts, debit.end) = (left.amount, left.discounts, at.0);
     }
     Ok(())
 }
@@ -268,46 +312,73 @@ async fn charged(ctx: &mut Ctx, before: &Subscription, item: &Item) -> Result<Ve
     let paid = item.paid_period();
     let (start, end) = (paid.start.0, paid.end.0);
     let whole = periods::whole_at(before, item, paid.start)?;
-    let amount = net_amount(ctx, before, item).await?;
-    let amount = if paid == whole {
-        amount
-    } else {
-        prorate::of_part(amount, whole, paid).map_err(|error| too_large().because(error))?
-    };
+    let net = net_amount(ctx, before, item).await?;
+    let Net { amount, discounts } = if paid == whole { net } else { net.of_part(whole, paid)? };
     let line = item.terms.debits.first().and_then(|debit| debit.line.clone());
-    Ok(vec![Debit { line, invoice_item: None, amount, start, end }])
+    Ok(vec![Debit { line, invoice_item: None, amount, discounts, start, end }])
 }
 
 /// What an item costs for a whole period after the discounts of its own and of its subscription, of
-/// which it has its share.
-async fn net_amount(ctx: &mut Ctx, sub: &Subscription, item: &Item) -> Result<i64> {
+/// which it has its share: by size in flexible mode, in classic mode evenly with the items that
+/// the subscription has.
+async fn net_amount(ctx: &mut Ctx, sub: &Subscription, item: &Item) -> Result<Net> {
     let mut amounts = Vec::new();
-    let mut place = None;
     let mut licensed = Vec::new();
     let others = sub.items.iter().filter(|other| other.id != item.id);
     for other in others.chain([item]) {
         if let Some(amount) = whole_amount(sub, other)? {
-            if other.id == item.id {
-                place = Some(amounts.len());
-            }
             amounts.push(Amount { subtotal_minor: amount, discountable: true });
             licensed.push(other);
         }
     }
-    let mut reductions = Vec::new();
-    let of_sub = read(ctx, &sub.terms.discounts).await?;
-    for discount in of_sub {
-        reductions.extend(reduction(sub, &discount, Level::Invoice, &licensed, None));
+    let last = licensed.len().checked_sub(1);
+    let place = last.ok_or_else(|| Error::internal("an item that is not licensed is prorated"))?;
+    let mut reductions: Vec<(Discount, Reduction)> = Vec::new();
+    for discount in read(ctx, &sub.terms.discounts).await? {
+        let of_all = reduction(sub, &discount, Level::Invoice, &licensed, None);
+        let of_all = match sub.billing_mode {
+            BillingModeType::Flexible => of_all,
+            BillingModeType::Classic => {
+                of_all.map(|all| evenly(all, sub, &licensed, place)).transpose()?
+            }
+        };
+        reductions.extend(of_all.map(|reduction| (discount, reduction)));
     }
     for (at, other) in licensed.iter().enumerate() {
         for discount in read(ctx, &other.terms.discounts).await? {
-            reductions.extend(reduction(sub, &discount, Level::Lines, &licensed, Some(at)));
+            let own = reduction(sub, &discount, Level::Lines, &licensed, Some(at));
+            reductions.extend(own.map(|reduction| (discount, reduction)));
         }
     }
+    let (discounts, reductions): (Vec<Discount>, Vec<Reduction>) = reductions.into_iter().unzip();
     let totals =
         totals::discounted(&amounts, &reductions).map_err(|error| too_large().because(error))?;
-    let net = place.and_then(|place| totals.nets_minor().nth(place));
-    net.ok_or_else(|| Error::internal("an item that is not licensed is prorated"))
+    let line = totals.lines().get(place);
+    let line = line.ok_or_else(|| Error::internal("an item that is prorated has no amount"))?;
+    let taken = discounts.iter().zip(&line.discounts_minor).filter(|(_, amount)| **amount != 0);
+    let taken = taken.map(|(discount, amount)| (discount.id.as_str().to_owned(), *amount));
+    Ok(Net { amount: line.net_minor, discounts: taken.collect() })
+}
+
+/// An amount off all items, as the even share of the one at `place`: of those that it covers and the
+/// subscription has. One that goes has none to share with but them.
+fn evenly(
+    mut all: Reduction,
+    sub: &Subscription,
+    licensed: &[&Item],
+    place: usize,
+) -> Result<Reduction> {
+    let Taken::Amount(amount) = all.discount else { return Ok(all) };
+    let stays = |item: &&Item| sub.items.iter().any(|held| held.id == item.id);
+    let covered = licensed.iter().zip(&all.lines).filter(|(item, covers)| **covers && stays(item));
+    let among = i64::try_from(covered.count()).map_err(Error::internal)?.max(1);
+    let (amount, among) = (Decimal::from(amount), Decimal::from(among));
+    let share = mul_div_round(amount, Decimal::ONE, among, Rounding::HalfAwayFromZero);
+    all.discount = Taken::Amount(share.map_err(|error| too_large().because(error))?);
+    for (at, covers) in all.lines.iter_mut().enumerate() {
+        *covers &= at == place;
+    }
+    Ok(all)
 }
 
 async fn read(ctx: &mut Ctx, ids: &[String]) -> Result<Vec<Discount>> {

@@ -235,6 +235,9 @@ pub struct Debit {
     pub invoice_item: Option<String>,
     /// How much, in minor units, after discounts.
     pub amount: i64,
+    /// What discounts had taken off it: which, and how much.
+    #[serde(default)]
+    pub discounts: Vec<(String, i64)>,
     /// For the time from here,
     pub start: i64,
     /// to here.
@@ -255,6 +258,7 @@ impl Debit {
             line: Some((invoice.to_owned(), line.as_str().to_owned())),
             invoice_item: None,
             amount,
+            discounts: Vec::new(),
             start: start.0,
             end: end.0,
         }

@@ -89,7 +89,9 @@ impl Timing {
             return;
         }
         for place in 0..sub.items.len() {
-            let Some(period) = sub.items.get(place).map(|item| item.current_period) else { continue };
+            let Some(period) = sub.items.get(place).map(|item| item.current_period) else {
+                continue;
+            };
             let end = sub.ends_within(period);
             if let Some(item) = sub.items.get_mut(place) {
                 item.terms.paid_until = end.map(|end| end.0);

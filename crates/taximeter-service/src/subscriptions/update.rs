@@ -9,7 +9,7 @@ use super::cancel::apply_details;
 use super::change::{Terms, change_items};
 use super::create::{checked_days, set_invoice_settings, set_payment_settings};
 use super::input::{AnchorChange, AnchorChangeInput, ItemUpdate, Now, PaymentBehavior, Update};
-use super::pending_update::Made;
+use super::pending_update::{Billed, Made};
 use super::periods::{begin, recurrence_of};
 use super::prorate::Change;
 use super::thresholds::{self, ThresholdsInput, usage_lines};
@@ -276,6 +276,9 @@ impl Plan {
         let ends_trial = trial == Some(None) && before.status == Status::Trialing;
         let begins_trial = matches!(trial, Some(Some(_))) && before.status != Status::Trialing;
         let anew = self.anchor_now || ends_trial || begins_trial;
+        // In classic mode an invoice of periods that begin anew is of nothing else.
+        let alone = self.anchor_now && at_once && before.billing_mode == BillingModeType::Classic;
+        let left = if alone { pending_update::pending_now(ctx, before).await? } else { Vec::new() };
         let mut lines = Vec::new();
         let unpriced = Change { billed: false, ..change };
         if anew {
@@ -311,8 +314,7 @@ impl Plan {
         Ok(Made {
             after,
             additions: self.additions,
-            lines,
-            at: change.at,
+            billed: Billed { lines, at: change.at, left },
             invoiced: anew || reset || (at_once && (changed || ends)),
             trial_from_plan: self.trial_from_plan,
             tried: None,
@@ -473,9 +475,9 @@ impl Pay {
         ctx: &mut Ctx,
         customer: &Customer,
         sub: &Subscription,
-        at: Timestamp,
-        lines: Vec<Line>,
+        billed: Billed,
     ) -> Result<Option<Invoice>> {
+        let Billed { lines, at, left } = billed;
         let draft = Draft {
             customer,
             subscription: sub,
@@ -487,6 +489,11 @@ impl Pay {
         let mut invoice = draft.invoice(ctx.new_id())?;
         invoice.details.proration_date = Some(at.0);
         invoices::sweep_pending(ctx, &mut invoice).await?;
+        let stays = |line: &Line| {
+            let item = line.invoice_item.as_deref();
+            item.is_some_and(|item| left.iter().any(|left| left.as_str() == item))
+        };
+        invoice.lines.retain(|line| !stays(line));
         if invoice.lines.is_empty() {
             return Ok(None);
         }
@@ -500,10 +507,9 @@ impl Pay {
         ctx: &mut Ctx,
         customer: &mut Customer,
         mut sub: Subscription,
-        at: Timestamp,
-        lines: Vec<Line>,
+        billed: Billed,
     ) -> Result<()> {
-        let drawn_up = Self::draw_up(ctx, customer, &sub, at, lines).await?;
+        let drawn_up = Self::draw_up(ctx, customer, &sub, billed).await?;
         let Some(mut invoice) = drawn_up else { return Ok(()) };
         let before = sub.clone();
         sub.latest_invoice = Some(invoice.id.clone());

@@ -8,6 +8,7 @@ mod ends;
 mod first_invoice;
 mod list;
 mod migrate;
+mod modes;
 mod pause;
 mod pending_update;
 mod proration;

@@ -284,5 +284,8 @@ async fn who_can_pay_or_is_sent_invoices_is_not_asked_for_anything() {
     let sub = subscribe(&app, &who, &[&seat], sent).await;
     assert_eq!(sub["pending_setup_intent"], json!(null));
     let sub = subscribe(&app, &who, &[&seat], "payment_behavior=default_incomplete").await;
-    assert_eq!((&sub["status"], &sub["pending_setup_intent"]), (&json!("incomplete"), &json!(null)));
+    assert_eq!(
+        (&sub["status"], &sub["pending_setup_intent"]),
+        (&json!("incomplete"), &json!(null))
+    );
 }
