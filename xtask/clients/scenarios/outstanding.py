@@ -4,7 +4,6 @@ OUTSTANDING = {
     # E6: classic resets the anchor by itself.
     "e6_classic_begins_anew_when_the_interval_changes": "the rest of the old period is charged at the new price too",
     "e6_classic_begins_anew_when_it_is_free_no_more": "the anchor stays",
-    # F1 and F9.
-    "f1_an_open_one_will_be_due": "there is no such event",
+    # F9.
     "f9_a_final_one_can_be_looked_at": "invoices have no page yet",
 }

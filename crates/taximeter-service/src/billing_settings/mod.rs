@@ -17,6 +17,8 @@ const RETRIES_MAX: usize = 8;
 const RETRY_DAYS_MAX: i64 = 30;
 /// The longest time ahead that a renewal is announced, in days.
 const UPCOMING_DAYS_MAX: i64 = 45;
+/// The longest time ahead that the day an invoice is due is announced, in days.
+const WILL_BE_DUE_DAYS_MAX: i64 = 45;
 
 crate::choice! {
     /// What becomes of a subscription whose invoice could not be collected.
@@ -43,6 +45,8 @@ pub struct BillingSettings {
     pub after_retries: AfterRetries,
     /// How many days ahead `invoice.upcoming` announces a renewal; 0 for not at all.
     pub upcoming_days: i64,
+    /// How many days ahead `invoice.will_be_due` announces the day an invoice is due; 0 for not at all.
+    pub will_be_due_days: i64,
 }
 
 impl Default for BillingSettings {
@@ -53,6 +57,7 @@ impl Default for BillingSettings {
             retry_after_days: vec![3, 5, 7],
             after_retries: AfterRetries::Cancel,
             upcoming_days: 7,
+            will_be_due_days: 3,
         }
     }
 }
@@ -75,6 +80,7 @@ impl BillingSettings {
             "draft_grace_seconds": self.draft_grace_s,
             "retry_after_days": self.retry_after_days,
             "upcoming_days": self.upcoming_days,
+            "will_be_due_days": self.will_be_due_days,
         })
     }
 }
@@ -90,6 +96,8 @@ crate::params! {
         pub retry_after_days: Option<Vec<i64>>,
         /// How many days ahead a renewal is announced; 0 for not at all.
         pub upcoming_days: Option<i64>,
+        /// How many days ahead the day an invoice is due is announced; 0 for not at all.
+        pub will_be_due_days: Option<i64>,
     }
 }
 
@@ -115,7 +123,13 @@ pub async fn show(ctx: &mut Ctx, _: crate::params::Nothing) -> Result<Value> {
 /// A 400 when one is outside its bounds.
 pub async fn update(ctx: &mut Ctx, input: Update) -> Result<Value> {
     let mut settings = retrieve(ctx).await?;
-    let Update { after_retries, draft_grace_seconds, retry_after_days, upcoming_days } = input;
+    let Update {
+        after_retries,
+        draft_grace_seconds,
+        retry_after_days,
+        upcoming_days,
+        will_be_due_days,
+    } = input;
     if let Some(after) = after_retries {
         settings.after_retries = after;
     }
@@ -138,6 +152,9 @@ pub async fn update(ctx: &mut Ctx, input: Update) -> Result<Value> {
     }
     if let Some(days) = upcoming_days {
         settings.upcoming_days = within(days, UPCOMING_DAYS_MAX, "upcoming_days")?;
+    }
+    if let Some(days) = will_be_due_days {
+        settings.will_be_due_days = within(days, WILL_BE_DUE_DAYS_MAX, "will_be_due_days")?;
     }
     sql::save(ctx, &settings).await?;
     Ok(settings.wire())

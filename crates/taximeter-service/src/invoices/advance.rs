@@ -31,6 +31,7 @@ pub async fn advance(ctx: &mut Ctx, id: &str) -> Result<()> {
         _ => {}
     }
     if invoice.status == Status::Open {
+        tell_if_due_soon(ctx, &mut invoice).await?;
         tell_if_overdue(ctx, &mut invoice, &mut customer).await?;
     }
     finalize::put_down(ctx, &invoice).await
@@ -81,6 +82,16 @@ pub(crate) async fn after_finalizing(
         subscriptions::invoice_paid(ctx, invoice).await?;
     }
     Ok(())
+}
+
+async fn tell_if_due_soon(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
+    let announced = finalize::announced_at(ctx, invoice).await?;
+    if announced.is_none_or(|at| at > ctx.now) {
+        return Ok(());
+    }
+    invoice.details.will_be_due_told = true;
+    sql::update(ctx, invoice).await?;
+    outbox::push(ctx, "invoice.will_be_due", &invoice.wire()).await
 }
 
 async fn tell_if_overdue(

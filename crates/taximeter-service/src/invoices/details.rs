@@ -77,6 +77,8 @@ pub struct Details {
     pub uncollectible_reason: Option<UncollectibleReason>,
     /// Whether it was told that it is overdue.
     pub overdue_told: bool,
+    /// Whether it was told that it will be due.
+    pub will_be_due_told: bool,
     /// What pays it, if not the subscription's or the customer's default.
     pub default_payment_method: Option<String>,
     /// What its lines are taxed by that have no rates of their own.

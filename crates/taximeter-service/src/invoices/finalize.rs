@@ -6,6 +6,7 @@ use taximeter_kernel::time::{DAY_S, Timestamp};
 
 use super::{CustomerSnapshot, Invoice, Status, build, collect, items, sql, too_large, totals};
 use crate::balance_transactions::{self, BalanceChange};
+use crate::billing_settings;
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::error::{Error, Result};
@@ -61,11 +62,26 @@ impl Invoice {
     }
 }
 
+/// When the day is announced on which a sent invoice is due, if it is still to be: never before the
+/// invoice was finalized.
+pub(super) async fn announced_at(ctx: &mut Ctx, invoice: &Invoice) -> Result<Option<Timestamp>> {
+    let sent = invoice.status == Status::Open
+        && invoice.collection_method == CollectionMethod::SendInvoice
+        && !invoice.details.will_be_due_told;
+    let (true, Some(due), Some(since)) = (sent, invoice.due_date, invoice.finalized_at) else {
+        return Ok(None);
+    };
+    let days = billing_settings::retrieve(ctx).await?.will_be_due_days;
+    let at = Timestamp(due.0.saturating_sub(days.saturating_mul(DAY_S)));
+    Ok((days > 0 && at > since && ctx.now < due).then_some(at))
+}
+
 /// Puts down when time next brings something to an invoice.
 pub(super) async fn put_down(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
     let subject = invoice.id.as_str();
     let job = Job { kind: jobs::Kind::Invoice, subject, clock: invoice.test_clock.as_ref() };
-    jobs::schedule(ctx, job, invoice.next_due()).await
+    let announced = announced_at(ctx, invoice).await?;
+    jobs::schedule(ctx, job, invoice.next_due().into_iter().chain(announced).min()).await
 }
 
 /// Forgets what time would bring to an invoice that is deleted.

@@ -60,7 +60,14 @@ const OUR_OBJECTS: &[(&str, &[&str])] = &[
     ),
     (
         "billing.settings",
-        &["after_retries", "draft_grace_seconds", "object", "retry_after_days", "upcoming_days"],
+        &[
+            "after_retries",
+            "draft_grace_seconds",
+            "object",
+            "retry_after_days",
+            "upcoming_days",
+            "will_be_due_days",
+        ],
     ),
     (
         "billing.meter_error_report",

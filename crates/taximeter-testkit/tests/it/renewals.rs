@@ -200,3 +200,30 @@ async fn a_past_due_subscription_is_active_once_its_invoice_is_paid_out_of_band(
     assert_eq!(app.read(&path).await["status"], "active");
     assert_eq!(app.read(&format!("/v1/customers/{customer}")).await["delinquent"], false);
 }
+
+#[tokio::test]
+async fn the_day_a_sent_invoice_is_due_is_announced_once_and_as_many_days_ahead_as_is_set() {
+    for app in TestApp::everywhere().await {
+        let seat = monthly(&app, "Seat", "currency=usd&unit_amount=700").await;
+        for (setting, ahead) in [(None, 3), (Some(7), 7), (Some(0), 0)] {
+            if let Some(days) = setting {
+                app.made("/v1/billing/settings", &format!("will_be_due_days={days}")).await;
+            }
+            let customer = customer(&app, "").await;
+            let sent = "collection_method=send_invoice&days_until_due=13";
+            let sub = subscribe(&app, &customer, &[&seat], sent).await;
+            let invoice = sub["latest_invoice"].as_str().unwrap();
+            app.made(&format!("/v1/invoices/{invoice}/finalize"), "").await;
+            let seen = latest_event(&app).await;
+            app.live_s((13 - ahead) * DAY - 1).await;
+            assert_eq!(happened(&app, Some(&seen)).await, [""; 0], "{ahead}");
+            app.live_s(ahead * DAY).await;
+            let told = happened(&app, Some(&seen)).await;
+            let due = vec!["invoice.will_be_due"; usize::from(ahead > 0)];
+            assert_eq!(told, due, "{ahead}");
+            app.live_s(1).await;
+            assert!(happened(&app, Some(&seen)).await.contains(&"invoice.overdue".to_owned()));
+            app.delete(&format!("/v1/subscriptions/{}", id(&sub))).await;
+        }
+    }
+}
