@@ -3,7 +3,7 @@
 use taximeter_kernel::id::{Customer as CustomerKind, Kind as _};
 use taximeter_kernel::money::Currency;
 use taximeter_kernel::price::UsageType;
-use taximeter_kernel::time::Period;
+use taximeter_kernel::time::{Period, Timestamp};
 
 use super::items::{line_of, sweep_pending};
 use super::wire::preview_id;
@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::invoice_items::{self, InvoiceItem, PeriodInput, PricingInput};
 use crate::page::List;
 use crate::params::{Clear, OrWord, Text};
+use crate::subscription_schedules::{self, Schedule};
 use crate::subscriptions::{
     self, AnchorChange, BillingModeInput, Cancel, CollectionMethod, ItemUpdate, Now,
     PaymentBehavior, PeriodEnd, ProrationBehavior, Subscription, Update,
@@ -130,6 +131,8 @@ crate::params! {
         pub invoice_items: Option<Vec<ItemInput>>,
         /// The next one or a typical one.
         pub preview_mode: Option<PreviewMode>,
+        /// The schedule whose subscription's next invoice.
+        pub schedule: Option<Text<255>>,
         /// The subscription whose next invoice.
         pub subscription: Option<Text<255>>,
         /// A subscription that does not exist yet, or changes of one that does.
@@ -164,19 +167,31 @@ crate::params! {
 /// A 400 when what is asked for is against the rules, a 404 when there is no next invoice.
 pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Invoice> {
     let undo = ctx.tx.savepoint().await?;
-    let invoice = Box::pin(draw_up(ctx, input)).await?;
+    let invoice = Box::pin(draw_up(ctx, input, Phases::Followed)).await?;
     ctx.tx.rollback_to(undo).await?;
     Ok(invoice)
 }
 
-async fn draw_up(ctx: &mut Ctx, input: Create) -> Result<Invoice> {
-    let Create { subscription, customer, subscription_details, currency, .. } = input;
+async fn draw_up(ctx: &mut Ctx, input: Create, phases: Phases) -> Result<Invoice> {
+    let Create { subscription, customer, subscription_details, currency, schedule, .. } = input;
     let how = How {
+        phases,
         mode: input.preview_mode.unwrap_or(PreviewMode::Next),
         items: input.invoice_items.unwrap_or_default(),
         discounts: input.discounts,
     };
     let details = subscription_details.unwrap_or_default();
+    let subscription = match schedule {
+        None => subscription,
+        Some(_) if subscription.is_some() || details.says_anything() => {
+            return Err(Error::invalid(
+                "You may only specify one of these parameters: schedule, subscription.",
+            )
+            .code("parameters_exclusive")
+            .param("schedule"));
+        }
+        Some(id) => Some(Text(subscription_schedules::subscription_of(ctx, &id).await?)),
+    };
     let invoice = match (subscription, customer) {
         (Some(id), customer) => {
             let subscription = subscriptions::named(ctx, &id).await?;
@@ -214,8 +229,18 @@ async fn draw_up(ctx: &mut Ctx, input: Create) -> Result<Invoice> {
     }
 }
 
+/// Whether a schedule's next phase is entered to see what it bills, which is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phases {
+    /// It is.
+    Followed,
+    /// It is not: nothing can be written.
+    Ignored,
+}
+
 /// What of a preview is not its subscription.
 pub(crate) struct How {
+    phases: Phases,
     mode: PreviewMode,
     items: Vec<ItemInput>,
     discounts: Clear<Vec<DiscountInput>>,
@@ -224,7 +249,8 @@ pub(crate) struct How {
 impl How {
     /// Of the next invoice as things stand.
     pub(crate) const fn plain() -> Self {
-        Self { mode: PreviewMode::Next, items: Vec::new(), discounts: Clear::Keep }
+        let phases = Phases::Followed;
+        Self { phases, mode: PreviewMode::Next, items: Vec::new(), discounts: Clear::Keep }
     }
 }
 
@@ -373,10 +399,11 @@ pub async fn upcoming(ctx: &mut Ctx, input: Upcoming) -> Result<Invoice> {
         discounts: Clear::Keep,
         invoice_items: None,
         preview_mode: None,
+        schedule: None,
         subscription,
         subscription_details: None,
     };
-    Box::pin(draw_up(ctx, input)).await
+    Box::pin(draw_up(ctx, input, Phases::Ignored)).await
 }
 
 /// `GET /v1/invoices/upcoming/lines`
@@ -400,6 +427,14 @@ pub(crate) async fn next_of_subscription(
 ) -> Result<Invoice> {
     let boundary = sub.next_boundary().filter(|_| sub.renews());
     let boundary = boundary.ok_or_else(|| none_upcoming(customer))?;
+    if sub.terms.schedule.is_some() && how.phases == Phases::Followed {
+        let schedule = subscription_schedules::of_subscription(ctx, sub).await?;
+        let phase = schedule.as_ref().and_then(Schedule::following);
+        if let Some(phase) = phase.filter(|phase| phase.start <= boundary.0) {
+            let at = Timestamp(phase.start);
+            return Box::pin(next_with_phase(ctx, customer, sub, at, how)).await;
+        }
+    }
     let end = sub.cancel_at.filter(|end| *end <= boundary);
     let at = end.unwrap_or(boundary);
     let trial = sub.status == subscriptions::Status::Trialing;
@@ -428,6 +463,30 @@ pub(crate) async fn next_of_subscription(
     if end.is_some() && invoice.lines.is_empty() {
         return Err(none_upcoming(customer));
     }
+    Ok(invoice)
+}
+
+/// The next invoice of a subscription whose schedule goes over to another phase before or with it:
+/// that is done, and undone.
+async fn next_with_phase(
+    ctx: &mut Ctx,
+    customer: &Customer,
+    sub: &Subscription,
+    at: Timestamp,
+    how: How,
+) -> Result<Invoice> {
+    let undo = ctx.tx.savepoint().await?;
+    let after = subscriptions::pass_ahead(ctx, customer.clone(), sub, at).await?;
+    let invoice = match &after.latest_invoice {
+        Some(made) if after.latest_invoice != sub.latest_invoice => {
+            let mut invoice = super::retrieve(ctx, made.as_str()).await?;
+            invoice.as_preview(ctx);
+            how.put_on(ctx, customer, &mut invoice).await?;
+            invoice
+        }
+        _ => next_of_subscription(ctx, customer, &after, how).await?,
+    };
+    ctx.tx.rollback_to(undo).await?;
     Ok(invoice)
 }
 

@@ -1,6 +1,6 @@
 //! How phases begin: what each makes of its subscription.
 
-use taximeter_kernel::id::{Discount as DiscountKind, Id};
+use taximeter_kernel::id::{Discount as DiscountKind, Id, Kind as _, SubscriptionSchedule};
 use taximeter_kernel::time::Timestamp;
 
 use super::end::let_go;
@@ -50,6 +50,25 @@ pub async fn start(ctx: &mut Ctx, id: &str) -> Result<()> {
     let kind = "subscription_schedule.updated";
     outbox::push_update(ctx, kind, &before.wire(), &after.wire()).await?;
     settle(ctx, &after).await
+}
+
+/// The subscription of a schedule that a request names.
+///
+/// # Errors
+/// A 400 when there is no such schedule, or it has none.
+pub(crate) async fn subscription_of(ctx: &mut Ctx, id: &str) -> Result<String> {
+    const PARAM: &str = "schedule";
+    let Some(schedule) = sql::find(ctx, id).await? else {
+        return Err(ctx.no_such(SubscriptionSchedule::NOUN, id, PARAM).await?);
+    };
+    let subscription = schedule.subscription.as_ref().map(|id| id.as_str().to_owned());
+    subscription.ok_or_else(|| {
+        Error::invalid(
+            "You can only preview a schedule with a subscription: this one is released, or still to \
+             begin.",
+        )
+        .param(PARAM)
+    })
 }
 
 /// Makes the subscription of a schedule that is kept already, with its first phase.

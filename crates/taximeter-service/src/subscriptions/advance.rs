@@ -176,6 +176,17 @@ pub(super) struct Work<'a> {
     pub(super) customer: &'a mut Customer,
 }
 
+impl<'a> Work<'a> {
+    /// Work at an instant that is still to come, to be undone.
+    pub(super) const fn ahead(
+        at: Timestamp,
+        settings: &'a BillingSettings,
+        customer: &'a mut Customer,
+    ) -> Self {
+        Self { at, settings, customer }
+    }
+}
+
 impl Work<'_> {
     async fn perform(&mut self, ctx: &mut Ctx, sub: Subscription, what: What) -> Result<()> {
         match what {

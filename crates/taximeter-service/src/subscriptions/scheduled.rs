@@ -8,12 +8,13 @@ use taximeter_kernel::time::{Period, Timestamp};
 
 use super::advance::{Bill, Work, period_of_invoice, unbilled_from};
 use super::change::change_items;
-use super::input::ItemUpdate;
+use super::input::{ItemUpdate, PaymentBehavior};
 use super::periods::{begin, whole_at};
 use super::prorate::Change;
 use super::thresholds::{self, ThresholdsInput, usage_lines};
 use super::update::{Plan, set_named, set_plain};
 use super::{Status, Subscription, Thresholds, additions, sql};
+use crate::billing_settings;
 use crate::ctx::Ctx;
 use crate::customers::Customer;
 use crate::error::{Error, Result};
@@ -87,6 +88,32 @@ pub(crate) async fn change(
     Ok(())
 }
 
+/// Takes a subscription to the next phase of its schedule ahead of its time, to look at it and undo
+/// it.
+///
+/// # Errors
+/// A 400 when an amount does not fit.
+pub(crate) async fn pass_ahead(
+    ctx: &mut Ctx,
+    mut customer: Customer,
+    sub: &Subscription,
+    at: Timestamp,
+) -> Result<Subscription> {
+    let settings = billing_settings::retrieve(ctx).await?;
+    let mut work = Work::ahead(at, &settings, &mut customer);
+    let world = std::mem::replace(&mut ctx.now, at);
+    let by_time = std::mem::replace(&mut ctx.caller.by_time, true);
+    // Nobody is asked for money by what is only looked at.
+    let passed = work.pass(ctx, sub.clone(), Some(PaymentBehavior::DefaultIncomplete)).await;
+    let after = match passed {
+        Ok(()) => super::retrieve(ctx, sub.id.as_str()).await,
+        Err(error) => Err(error),
+    };
+    ctx.now = world;
+    ctx.caller.by_time = by_time;
+    after
+}
+
 /// A subscription with all of a change on it that is not billed for, and the rest as a plan.
 async fn changed(
     ctx: &mut Ctx,
@@ -109,14 +136,20 @@ impl Work<'_> {
     /// begins, or from its schedule.
     pub(super) async fn pass_phase(&mut self, ctx: &mut Ctx, sub: Subscription) -> Result<()> {
         let world = std::mem::replace(&mut ctx.now, self.at);
-        let passed = self.pass(ctx, sub).await;
+        let passed = self.pass(ctx, sub, None).await;
         ctx.now = world;
         passed
     }
 
-    async fn pass(&mut self, ctx: &mut Ctx, sub: Subscription) -> Result<()> {
+    async fn pass(
+        &mut self,
+        ctx: &mut Ctx,
+        sub: Subscription,
+        behavior: Option<PaymentBehavior>,
+    ) -> Result<()> {
         let entry = subscription_schedules::pass(ctx, &sub, self.customer, self.at).await?;
-        let Some(entry) = entry else { return Ok(()) };
+        let Some(mut entry) = entry else { return Ok(()) };
+        entry.update.payment_behavior = behavior;
         let (after, plan) = changed(ctx, self.customer, &sub, entry).await?;
         let over = |end: Timestamp| end <= self.at;
         // What is free begins its periods when the trial ends, which is the next thing due.

@@ -48,7 +48,7 @@ async fn what_does_not_fit_together_is_refused() {
                 "resource_missing",
                 "discounts[0][coupon]",
             ),
-            (format!("customer={ada}&schedule=sub_sched_x"), "parameter_unknown", "schedule"),
+            (format!("customer={ada}&schedule=sub_sched_x"), "resource_missing", "schedule"),
         ] {
             let said = refused(&app, PATH, &form).await;
             assert_eq!(said[..2], [code, param], "{form}: {}", said[2]);

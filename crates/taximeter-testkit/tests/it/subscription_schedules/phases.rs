@@ -127,6 +127,41 @@ async fn a_phase_within_a_period_gives_back_and_charges_as_it_says() {
 }
 
 #[tokio::test]
+async fn what_is_next_is_shown_as_the_next_phase_has_it_and_nothing_is_done() {
+    for app in TestApp::everywhere().await {
+        let shop = Shop::open(app).await;
+        let form = format!(
+            "{}&phases[1][proration_behavior]=always_invoice&phases[2][items][0][price]={}\
+             &phases[2][proration_behavior]=always_invoice&phases[1][duration][interval]=week",
+            shop.seat_then_pro(),
+            shop.seat
+        );
+        let form = form.replacen("&phases[1][duration][interval]=month", "", 1);
+        let schedule = shop.schedule(&form).await;
+        let sub = shop.sub(&schedule).await;
+        for named in [format!("subscription={}", id(&sub)), format!("schedule={}", id(&schedule))] {
+            let next = shop.app.made("/v1/invoices/create_preview", &named).await;
+            assert_eq!(amounts(&next), [6_200]);
+            assert_eq!(next["created"], at("2026-02-15T10:30:00Z"));
+        }
+        assert_eq!(shop.read(&schedule).await, schedule);
+        assert_eq!(shop.sub(&schedule).await, sub);
+        shop.app.live_s(24 * DAY).await;
+        let told = shop.app.read("/v1/events?type=invoice.upcoming").await;
+        assert_eq!(told["data"][0]["data"]["object"]["total"], 6_200);
+
+        // A phase within the next period, a week on: three of its four weeks are left.
+        shop.app.live_s(8 * DAY).await;
+        let charges = shop.app.read("/v1/charges").await;
+        let form = format!("schedule={}", id(&schedule));
+        let next = shop.app.made("/v1/invoices/create_preview", &form).await;
+        assert_eq!(amounts(&next).iter().sum::<i64>(), 2_325 - 4_650);
+        assert_eq!(shop.app.read("/v1/charges").await, charges);
+        assert_eq!(shop.sub(&schedule).await["status"], "active");
+    }
+}
+
+#[tokio::test]
 async fn periods_begin_with_a_phase_that_says_so() {
     for app in TestApp::everywhere().await {
         let shop = Shop::open(app).await;

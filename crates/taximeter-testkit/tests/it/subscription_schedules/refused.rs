@@ -169,6 +169,9 @@ async fn a_subscription_to_come_binds_its_customer_to_its_currency() {
     );
     let schedule = shop.app.made(PATH, &form).await;
     assert_eq!(shop.app.read(&format!("/v1/customers/{who}")).await["currency"], "usd");
+    let form = format!("schedule={}", id(&schedule));
+    let no_preview = refused(&shop.app, "/v1/invoices/create_preview", &form).await;
+    assert_eq!(no_preview[1], "schedule", "there is no subscription yet");
     let eur = crate::shop::monthly(&shop.app, "Euro", "currency=eur&unit_amount=700").await;
     let form = format!("customer={who}&items[0][price]={eur}");
     let told = refused(&shop.app, "/v1/subscriptions", &form).await;
