@@ -183,6 +183,24 @@ async fn a_schedule_that_is_released_leaves_its_subscription_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_schedule_that_ends_within_a_period_is_paid_for_until_then() {
+    for app in TestApp::everywhere().await {
+        let shop = Shop::open(app).await;
+        let end = START.0 + 10 * DAY;
+        let form = format!(
+            "phases[0][items][0][price]={}&phases[0][end_date]={end}&end_behavior=cancel",
+            shop.seat
+        );
+        let schedule = shop.schedule(&form).await;
+        assert_eq!(amounts(&shop.latest(&schedule).await), [1_000]);
+        shop.app.live_s(10 * DAY).await;
+        assert_eq!(shop.read(&schedule).await["status"], "completed");
+        assert_eq!(shop.sub(&schedule).await["ended_at"], end);
+        assert_eq!(shop.billed(&schedule).await.len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn only_a_schedule_says_when_its_subscription_ends() {
     let shop = Shop::open(TestApp::start().await).await;
     let schedule = shop.schedule(&shop.seat_then_pro()).await;
