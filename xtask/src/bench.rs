@@ -18,6 +18,11 @@ pub(crate) fn http(root: &Path, options: &[&str]) -> Result<(), String> {
     shell::run(built(root, "http")?.args(options))
 }
 
+/// Measures what time brings; `words` are the parts and their options.
+pub(crate) fn billing(root: &Path, words: &[&str]) -> Result<(), String> {
+    shell::run(built(root, "billing")?.args(words))
+}
+
 /// Measures the usage engine; `words` are the parts and their options.
 pub(crate) fn usage(root: &Path, words: &[&str]) -> Result<(), String> {
     let mut bench = built(root, "usage")?;

@@ -29,6 +29,7 @@ cargo xtask <task>
   test --fast                    the Rust tests on SQLite only
   test --only clients            Stripe's clients only
   bench http [OPTION]...         events over HTTP, beside a bare server; options are the server's
+  bench billing [OPTION]...      renewals of 100,000 subscriptions at once, a year by a test clock
   bench usage [PART]... [OPTION] the usage engine: stream, disk, restart and more; --help lists all
   tidy                           layering, licences, size and shape of files
   contract generate              write contract/*.json from the installed SDKs of Stripe
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         ["test", "--fast"] => test::fast(&root),
         ["test", "--only", "clients"] => test::clients(&root),
         ["bench", "http", options @ ..] => bench::http(&root, options),
+        ["bench", "billing", words @ ..] => bench::billing(&root, words),
         ["bench", "usage", words @ ..] => bench::usage(&root, words),
         ["tidy"] => tidy::run(&root),
         ["contract", "generate"] => contract::generate(&root),

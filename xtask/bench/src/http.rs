@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::figures::{Figures, median, micros};
 use crate::load::{Keyed, Load};
-use crate::server::Server;
+use crate::server::{self, Server};
 use crate::{api, disk, load, machine};
 
 /// How often everything is measured.
@@ -124,14 +124,8 @@ pub(crate) fn run(directory: &Path, options: &[&str]) -> Result<(), String> {
 impl Bench {
     fn start(directory: &Path, options: &[&str]) -> Result<Self, String> {
         let this = std::env::current_exe().map_err(|error| error.to_string())?;
-        let mut command = Command::new(this.with_file_name("taximeter"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("TAXIMETER_") {
-                command.env_remove(name);
-            }
-        }
-        command.args(["serve", "--listen", "127.0.0.1:0", "--secret-key", api::KEY]);
-        command.arg("--data-dir").arg(directory.join("data")).args(options);
+        let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+        let mut command = server::product(&directory.join("data"), &options)?;
         let taximeter = Server::start(&mut command, &directory.join("taximeter.log"))?;
         let (meter, customers) = api::prepare(taximeter.address, CUSTOMERS)?;
         let bytes = api::answer_bytes(taximeter.address, &customers[0])?;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::machine;
+use crate::{api, machine};
 
 /// A running server, killed when this is dropped.
 #[derive(Debug)]
@@ -15,6 +15,26 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     // Open until the end, so that the server can go on writing.
     _stdout: BufReader<ChildStdout>,
+}
+
+/// The product, which lies beside this program, without settings of the environment.
+pub(crate) fn program() -> Result<Command, String> {
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = Command::new(this.with_file_name("taximeter"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("TAXIMETER_") {
+            command.env_remove(name);
+        }
+    }
+    Ok(command)
+}
+
+/// The product as a server on a free port, on a data directory with settings.
+pub(crate) fn product(data: &Path, options: &[String]) -> Result<Command, String> {
+    let mut command = program()?;
+    command.args(["serve", "--listen", "127.0.0.1:0", "--secret-key", api::KEY]);
+    command.arg("--data-dir").arg(data).args(options);
+    Ok(command)
 }
 
 impl Server {

@@ -4,19 +4,19 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::cast::Cast;
-use super::client::Client;
 use super::options::{Options, Part};
 use super::postgres::{self, Peer};
 use super::quiet::{Used, Watch, rounds};
 use super::stage::{Home, make_customers, make_meters};
 use super::stream::{Load, Maker, Outcome, Source, run};
 use super::totals::Totals;
-use super::words::{Asked, Better, grouped, per_second, tenths};
 use super::workload::Workload;
 use super::{now_s, scratch};
+use crate::client::Client;
 use crate::figures::median;
 use crate::machine;
 use crate::server::Server;
+use crate::words::{Asked, Better, grouped, per_second, tenths};
 
 const EVENTS: u64 = 5_000_000;
 const EVENTS_SUSTAINED: u64 = 50_000_000;

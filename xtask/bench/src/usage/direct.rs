@@ -9,8 +9,8 @@ use taximeter_kernel::time::Timestamp;
 use taximeter_usage::{Appended, Batch, Engine};
 
 use super::cast::{Cast, Ready};
-use super::words::{grouped, per_second};
 use crate::machine;
+use crate::words::{grouped, per_second};
 
 /// What to append.
 pub(crate) struct Feed<'a, R> {

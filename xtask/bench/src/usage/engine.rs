@@ -10,10 +10,10 @@ use super::cast::{Cast, Ready};
 use super::direct::Feed;
 use super::options::Options;
 use super::quiet::{Used, Watch, rounds};
-use super::words::{Asked, Better, grouped, per_second, tenths};
 use super::workload::Workload;
 use super::{made_up_scope, now_s, scratch, settings, sizes};
 use crate::figures::median;
+use crate::words::{Asked, Better, grouped, per_second, tenths};
 
 const EVENTS: u64 = 5_000_000;
 const CUSTOMERS: usize = 100_000;

@@ -11,16 +11,16 @@ use taximeter_usage::{Engine, Series, UsageQuery};
 
 use super::burst::{STEP_EVENTS, SUSTAINED};
 use super::cast::{AGGREGATION, Cast, made_up_customers};
-use super::client::Client;
 use super::direct::{Fed, Feed};
 use super::options::Options;
 use super::quiet::Watch;
 use super::stage::{Home, make_customers, make_meters};
 use super::totals::Totals;
-use super::words::{grouped, per_second};
 use super::workload::{METERS, Workload};
 use super::{made_up_scope, memory_bytes, now_s, scratch, settings, sizes};
+use crate::client::Client;
 use crate::machine::{self, Memory};
+use crate::words::{grouped, per_second};
 
 const EVENTS: u64 = 100_000_000;
 const EVENTS_SUSTAINED: u64 = 50_000_000;

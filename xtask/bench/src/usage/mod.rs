@@ -2,7 +2,6 @@
 
 mod burst;
 mod cast;
-mod client;
 mod direct;
 mod engine;
 mod fill;
@@ -16,7 +15,6 @@ mod stream;
 mod summary;
 mod totals;
 mod wire;
-mod words;
 mod workload;
 
 use std::path::Path;
@@ -26,9 +24,9 @@ use taximeter_kernel::id::{Id, Mode, Scope};
 use taximeter_usage::Engine;
 use tempfile::TempDir;
 
+use crate::words::{Asked, Better, grouped, tenths};
 pub(crate) use options::USAGE;
 use options::{Options, Part};
-use words::{Asked, Better, grouped, tenths};
 
 use crate::machine;
 

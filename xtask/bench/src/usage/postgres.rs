@@ -12,9 +12,9 @@ use taximeter_kernel::time::Timestamp;
 
 use super::quiet::Watch;
 use super::wire::{Place, Session, Type, call};
-use super::words::{grouped, per_second};
 use super::workload::{METERS, MODELS, REGIONS, Workload};
 use crate::figures::{Figures, micros};
+use crate::words::{grouped, per_second};
 
 const CONNECTIONS: u64 = 4;
 const ROWS_PER_INSERT: u64 = 100;

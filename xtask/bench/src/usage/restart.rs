@@ -5,16 +5,16 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::cast::Cast;
-use super::client::Client;
 use super::fill::Filled;
 use super::now_s;
 use super::options::Options;
 use super::stage::make_customers;
 use super::stream::{Load, Maker, Source, run};
-use super::words::{Asked, Better, grouped, millis};
 use super::workload::Workload;
+use crate::client::Client;
 use crate::figures::{median, micros};
 use crate::server::Server;
+use crate::words::{Asked, Better, grouped, millis};
 
 /// Events are of customers that are new in each round, so that their totals can be told apart.
 const CUSTOMERS: usize = 20;

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 
-use super::words::{grouped, tenths};
+use crate::words::{grouped, tenths};
 
 /// What `stat` counts in.
 const BLOCK_BYTES: u64 = 512;

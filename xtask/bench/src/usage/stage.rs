@@ -1,15 +1,13 @@
 //! A server with the meters and customers that events name.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use taximeter_kernel::id::{Customer, Id, Meter, Mode, Scope};
 
 use super::cast::{Cast, event_name};
-use super::client::{Client, json};
 use super::workload::{METERS, has_dimensions};
-use crate::api;
-use crate::server::Server;
+use crate::client::{Client, json};
+use crate::server::{self, Server};
 
 const HOUR_S: i64 = 3_600;
 const DAY_S: i64 = 24 * HOUR_S;
@@ -22,21 +20,8 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    fn program() -> Result<Command, String> {
-        let this = std::env::current_exe().map_err(|error| error.to_string())?;
-        let mut command = Command::new(this.with_file_name("taximeter"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("TAXIMETER_") {
-                command.env_remove(name);
-            }
-        }
-        Ok(command)
-    }
-
     pub(crate) fn start(&self) -> Result<Server, String> {
-        let mut command = Self::program()?;
-        command.args(["serve", "--listen", "127.0.0.1:0", "--secret-key", api::KEY]);
-        command.arg("--data-dir").arg(&self.data).args(&self.options);
+        let mut command = server::product(&self.data, &self.options)?;
         Server::start(&mut command, &self.data.with_extension("server.log"))
     }
 
@@ -47,7 +32,7 @@ impl Home {
 
     /// Whose data the benchmark's key sees.
     pub(crate) fn scope(&self) -> Result<Scope, String> {
-        let mut command = Self::program()?;
+        let mut command = server::program()?;
         command.args(["accounts", "list", "--data-dir"]).arg(&self.data);
         let listed = command.output().map_err(|error| format!("{command:?}: {error}"))?;
         let listed = String::from_utf8_lossy(&listed.stdout).into_owned();

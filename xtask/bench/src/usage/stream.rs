@@ -11,15 +11,15 @@ use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 use super::cast::{Cast, Days};
-use super::client::Client;
 use super::stage::token;
 use super::totals::Totals;
-use super::words::per_second;
 use super::workload::Workload;
+use crate::client::Client;
 use crate::figures::{Figures, micros};
 use crate::load::{find, whole};
 use crate::machine;
 use crate::server::Server;
+use crate::words::per_second;
 
 /// Stripe's bound on the events of a request.
 pub(crate) const EVENTS_PER_REQUEST: u64 = 100;

@@ -8,14 +8,14 @@ use taximeter_kernel::time::{HOUR_S, Timestamp};
 use taximeter_usage::{Engine, Series, UsageQuery};
 
 use super::cast::{AGGREGATION, made_up_customers};
-use super::client::{Client, json};
 use super::fill::Filled;
 use super::options::Options;
 use super::quiet::{OTHERS_PERCENT_MAX, Watch};
-use super::words::{Asked, Better, grouped, millis};
 use super::workload::Workload;
 use super::{settings, sizes};
+use crate::client::{Client, json};
 use crate::figures::{Figures, median, micros};
+use crate::words::{Asked, Better, grouped, millis};
 
 /// A month.
 const HOURS: i64 = 720;

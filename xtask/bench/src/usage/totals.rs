@@ -1,10 +1,10 @@
 //! What was sent of each customer and meter, and whether the server counted just that.
 
 use super::cast::Cast;
-use super::client::Client;
 use super::stage::total;
-use super::words::grouped;
 use super::workload::{Draw, METERS};
+use crate::client::Client;
+use crate::words::grouped;
 
 /// The sum of values for each customer and meter.
 #[derive(Debug, Clone)]
