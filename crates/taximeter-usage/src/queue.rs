@@ -76,6 +76,8 @@ impl Size {
     }
 }
 
+/// How often whoever takes lets others run before it sleeps.
+const YIELDS: usize = 10;
 const BATCH_MAX: Size = Size { events: BATCH_EVENTS_MAX, bytes: FRAME_PAYLOAD_BYTES_MAX };
 const GROUP_MAX: Size = Size { events: GROUP_EVENTS_MAX, bytes: FRAME_PAYLOAD_BYTES_MAX };
 
@@ -149,6 +151,16 @@ impl Queue {
     /// and empty. Only one thread takes.
     pub(crate) fn take(&self) -> Option<Group> {
         let mut waiting = self.lock();
+        // Under load the next job is about to come, and letting others run costs less than sleeping
+        // and being woken.
+        for _ in 0..YIELDS {
+            if waiting.closed || !waiting.jobs.is_empty() {
+                break;
+            }
+            drop(waiting);
+            std::thread::yield_now();
+            waiting = self.lock();
+        }
         while waiting.jobs.is_empty() && !waiting.closed {
             waiting.idle = true;
             waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
