@@ -9,17 +9,17 @@ use crate::ctx::Ctx;
 use crate::customers::Customer;
 use crate::error::{Kind, Result};
 use crate::subscriptions::CollectionMethod;
-use crate::{outbox, subscriptions};
+use crate::{jobs, outbox, subscriptions};
 
 /// Does whatever time has brought an invoice.
 ///
 /// # Errors
 /// A 500 when the database cannot be used.
 pub async fn advance(ctx: &mut Ctx, id: &str) -> Result<()> {
-    let Some((mut invoice, mut customer)) = locked_with_customer(ctx, id).await? else {
-        // Deleted meanwhile.
-        return Ok(());
-    };
+    let held = locked_with_customer(ctx, id).await?;
+    let taken = jobs::take(ctx, jobs::Kind::Invoice, id).await?;
+    // It may have been deleted meanwhile.
+    let Some((mut invoice, mut customer)) = held.filter(|_| taken) else { return Ok(()) };
     let draft_is_over = invoice.automatically_finalizes_at.is_some_and(|at| at <= ctx.now);
     match invoice.status {
         Status::Draft if invoice.auto_advance && draft_is_over => {

@@ -3,9 +3,12 @@
 //!
 //! A job is named by its kind and its subject, so that it is there once however often it is put down:
 //! a renewal that was cut short by a crash is found again, and one that was done is not. Its handler
-//! looks at the subject, does whatever time has brought it, and puts the job down again for the next
-//! instant, if there is one. Where several processes share a database, a job that one of them holds
-//! is left out by the others.
+//! holds the subject, [takes](take) the job, does whatever time has brought, and puts the job down
+//! again for the next instant, if there is one. Where several processes share a database, a job that
+//! one of them does is left out by the others.
+//!
+//! A worker holds what requests hold in the order in which they do: the customer or clock first, a
+//! job's row last. So neither waits for the other in a circle.
 
 mod run;
 mod sql;
@@ -43,6 +46,15 @@ pub struct Job<'a> {
     pub subject: &'a str,
     /// The test clock by which it is due; the time of the world, if none.
     pub clock: Option<&'a Id<TestClock>>,
+}
+
+/// Strikes a job out that is due, once what it is about is held, and says whether it was still there:
+/// if not, another process has done it meanwhile.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub async fn take(ctx: &mut Ctx, kind: Kind, subject: &str) -> Result<bool> {
+    sql::take(ctx, kind, subject).await
 }
 
 /// Puts a job down for `due`, or moves it there. With nothing due, it is struck out.

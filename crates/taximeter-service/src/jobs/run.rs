@@ -1,17 +1,22 @@
 //! Doing what is due.
 
+use sha2::{Digest as _, Sha256};
+use taximeter_db::{Kind as DbKind, Tx};
 use taximeter_kernel::id::{Id, TestClock};
 use taximeter_kernel::time::{HOUR_S, Timestamp};
 
+use super::Kind;
 use super::sql::{self, Due};
-use super::{Job, Kind};
 use crate::ctx::{Caller, Ctx, Services};
 use crate::error::{Error, Result};
+use crate::params::Choice as _;
 use crate::{invoices, subscription_schedules, subscriptions, test_clocks};
 
-/// How many jobs are done in one transaction: few enough that requests wait but for milliseconds,
-/// many enough that a sync is shared.
+/// How many jobs are done in one transaction where one writes at a time: few enough that requests wait
+/// but for milliseconds, many enough that a sync is shared.
 const BATCH: i64 = 16;
+/// How many of those that wait longest are looked at where several work: others may be doing the first.
+const LOOKED_AT: i64 = 32;
 /// After the first failure, a job is tried again in so many seconds; after each further one in twice
 /// as many, to an hour at most.
 const RETRY_S: i64 = 10;
@@ -35,14 +40,15 @@ impl Pass {
     }
 }
 
-/// Does a batch of the jobs that are due `now`, in one transaction. One that fails is undone by
-/// itself and put off.
+/// Does some of the jobs that are due `now`, in one transaction. One that fails is undone by itself
+/// and put off. On PostgreSQL it is one job, so that the customers of several are not held in an
+/// order of chance.
 ///
 /// # Errors
 /// A 500 when the database cannot be used: then nothing was done.
 pub async fn run_due(services: &Services, now: Timestamp) -> Result<Pass> {
     let mut tx = services.db.begin().await?;
-    let claimed = sql::claim(&mut tx, now, BATCH).await?;
+    let claimed = claim(&mut tx, now).await?;
     let mut pass = Pass::default();
     let Some(first) = claimed.first() else { return Ok(pass) };
     let request = Id::generate((services.entropy)());
@@ -67,11 +73,36 @@ pub async fn run_due(services: &Services, now: Timestamp) -> Result<Pass> {
     Ok(pass)
 }
 
+/// Jobs that are due, and that nobody else does until the transaction ends. Their rows are not held:
+/// a request that holds a customer may put one down again.
+async fn claim(tx: &mut Tx, now: Timestamp) -> Result<Vec<Due>> {
+    if tx.kind() == DbKind::Sqlite {
+        return sql::due(tx, now, BATCH).await;
+    }
+    for job in sql::due(tx, now, LOOKED_AT).await? {
+        if tx.try_claim(key_of(&job)).await? {
+            return Ok(vec![job]);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// What a job is claimed by. Two that share it are done one after the other.
+fn key_of(job: &Due) -> i64 {
+    let mut hash = Sha256::new();
+    for part in [job.scope.account.as_str(), job.kind.as_str(), &job.subject] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = hash.finalize().into();
+    i64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
 async fn put_off(ctx: &mut Ctx, job: &Due, now: Timestamp, error: &Error) -> Result<()> {
     let doublings = u32::try_from(job.attempts).unwrap_or(u32::MAX).min(16);
     let wait = RETRY_S.saturating_mul(2_i64.saturating_pow(doublings)).min(HOUR_S);
     tracing::warn!(
-        job.kind = crate::params::Choice::as_str(job.kind),
+        job.kind = job.kind.as_str(),
         job.subject = job.subject,
         job.attempts = job.attempts,
         error = told(error),
@@ -121,9 +152,6 @@ pub(crate) async fn run_next_of_clock(
 }
 
 async fn run(ctx: &mut Ctx, job: &Due) -> Result<()> {
-    // Struck out first: what the handler puts down again is for the next time.
-    let struck = Job { kind: job.kind, subject: &job.subject, clock: job.clock.as_ref() };
-    sql::forget(ctx, struck).await?;
     // On the heap: they are large, and a clock does jobs of its own.
     match job.kind {
         Kind::Invoice => Box::pin(invoices::advance(ctx, &job.subject)).await,

@@ -15,7 +15,6 @@ pub(super) struct Due {
     pub(super) scope: Scope,
     pub(super) kind: Kind,
     pub(super) subject: String,
-    pub(super) clock: Option<Id<TestClock>>,
     pub(super) due: Timestamp,
     pub(super) attempts: i64,
 }
@@ -27,7 +26,6 @@ impl Row for Due {
             scope: Scope { account: cells.get("account")?, mode },
             kind: word(cells, "kind")?,
             subject: cells.get("subject")?,
-            clock: cells.get("clock")?,
             due: cells.get("due")?,
             attempts: cells.get("attempts")?,
         })
@@ -98,12 +96,19 @@ pub(super) async fn forget(ctx: &mut Ctx, job: Job<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Jobs of any account that follow the time of the world, those first that wait longest. Nobody else
-/// gets them until the transaction ends.
-pub(super) async fn claim(tx: &mut Tx, now: Timestamp, most: i64) -> Result<Vec<Due>> {
+/// Strikes out a job that is due.
+pub(super) async fn take(ctx: &mut Ctx, kind: Kind, subject: &str) -> Result<bool> {
+    let args = ctx.args([Arg::from(kind.as_str()), Arg::from(subject), Arg::from(ctx.now)]);
+    let sql = "DELETE FROM jobs WHERE account = $1 AND livemode = $2 AND kind = $3 \
+               AND subject = $4 AND not_before <= $5";
+    Ok(ctx.tx.execute(sql, args).await? == 1)
+}
+
+/// Jobs of any account that follow the time of the world, those first that wait longest.
+pub(super) async fn due(tx: &mut Tx, now: Timestamp, most: i64) -> Result<Vec<Due>> {
     let sql = "SELECT * FROM jobs WHERE clock IS NULL AND not_before <= $1 \
                ORDER BY not_before LIMIT $2";
-    Ok(tx.rows_unclaimed(sql, args![now, most]).await?)
+    Ok(tx.rows(sql, args![now, most]).await?)
 }
 
 /// The first job that is due by a clock at `until` or before.

@@ -139,7 +139,7 @@ async fn from_subscription(ctx: &mut Ctx, id: &str) -> Result<Schedule> {
     };
     let customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
     test_clocks::follow(ctx, &customer).await?;
-    let before = subscriptions::held(ctx, id).await?;
+    let (before, _) = subscriptions::held(ctx, id).await?;
     let incomplete = before.status == subscriptions::Status::Incomplete;
     if before.has_ended() || incomplete {
         return Err(Error::invalid(format!(

@@ -11,14 +11,13 @@ use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::discounts::{self, DiscountInput, Holder};
 use crate::error::{Error, Result};
-use crate::outbox;
 use crate::params::{Clear, Metadata, MetadataChange, OrWord, Text};
-use crate::payment_methods;
 use crate::subscriptions::{
     self, AddInvoiceItem, AnchorChange, BillingModeInput, CollectionMethod, CustomFieldInput,
     EndInput, EndType, FlexibleInput, InvoiceSettingsInput, Item, ItemInput, ItemThresholdsInput,
     ItemUpdate, Scheduled, SpanInput, StartInput, StartType, Subscription, ThresholdsInput,
 };
+use crate::{jobs, outbox, payment_methods};
 
 /// What a phase makes of a subscription.
 pub(crate) struct Entry {
@@ -33,9 +32,15 @@ pub(crate) struct Entry {
 /// # Errors
 /// A 500 when the database cannot be used.
 pub async fn start(ctx: &mut Ctx, id: &str) -> Result<()> {
-    let Some(seen) = sql::find(ctx, id).await? else { return Ok(()) };
+    let kind = jobs::Kind::SubscriptionSchedule;
+    let Some(seen) = sql::find(ctx, id).await? else {
+        return jobs::take(ctx, kind, id).await.map(drop);
+    };
     let customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
     sql::lock(ctx, id).await?;
+    if !jobs::take(ctx, kind, id).await? {
+        return Ok(());
+    }
     let Some(before) = sql::find(ctx, id).await? else { return Ok(()) };
     if before.status != Status::NotStarted {
         return Ok(());
@@ -96,7 +101,7 @@ pub(super) async fn begin(
 /// Does what is due already of a schedule that began or changed, and puts down what comes next.
 pub(super) async fn settle(ctx: &mut Ctx, schedule: &Schedule) -> Result<()> {
     match &schedule.subscription {
-        Some(id) => Box::pin(subscriptions::advance(ctx, id.as_str())).await,
+        Some(id) => Box::pin(subscriptions::go_on(ctx, id.as_str())).await,
         None => put_down(ctx, schedule).await,
     }
 }

@@ -140,7 +140,7 @@ async fn held(ctx: &mut Ctx, id: &str) -> Result<Held> {
     // Read again: it may have begun meanwhile.
     let seen = retrieve(ctx, id).await?;
     let subscription = match &seen.subscription {
-        Some(subscription) => Some(subscriptions::held(ctx, subscription.as_str()).await?),
+        Some(subscription) => Some(subscriptions::held(ctx, subscription.as_str()).await?.0),
         None => None,
     };
     sql::lock(ctx, id).await?;

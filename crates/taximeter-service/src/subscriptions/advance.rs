@@ -135,23 +135,57 @@ pub async fn put_down(ctx: &mut Ctx, sub: &Subscription) -> Result<()> {
 /// # Errors
 /// A 500 when the database cannot be used.
 pub async fn advance(ctx: &mut Ctx, id: &str) -> Result<()> {
+    let kind = jobs::Kind::Subscription;
+    let Some(seen) = sql::find(ctx, id).await? else {
+        return jobs::take(ctx, kind, id).await.map(drop);
+    };
+    let mut customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
+    sql::lock(ctx, id).await?;
+    match jobs::take(ctx, kind, id).await? {
+        true => go_on_held(ctx, id, &mut customer).await,
+        false => Ok(()),
+    }
+}
+
+/// Does all that time has brought a subscription that somebody changed, and puts down what comes next.
+///
+/// # Errors
+/// A 500 when the database cannot be used.
+pub(crate) async fn go_on(ctx: &mut Ctx, id: &str) -> Result<()> {
     let Some(seen) = sql::find(ctx, id).await? else { return Ok(()) };
     let mut customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
     sql::lock(ctx, id).await?;
+    go_on_held(ctx, id, &mut customer).await
+}
+
+async fn go_on_held(ctx: &mut Ctx, id: &str, customer: &mut Customer) -> Result<()> {
+    let Some(sub) = catch_up(ctx, id, customer).await? else { return Ok(()) };
+    let sub = thresholds::looked(ctx, sub, customer).await?;
+    put_down(ctx, &sub).await
+}
+
+/// Does all that time has brought a subscription, which is held with its customer, and reads it as it
+/// is then. Whoever changes it begins so, too: else what a change charges for the period that it finds
+/// would be charged again when that period is renewed.
+///
+/// # Errors
+/// A 500 when the database cannot be used.
+pub(super) async fn catch_up(
+    ctx: &mut Ctx,
+    id: &str,
+    customer: &mut Customer,
+) -> Result<Option<Subscription>> {
     let settings = billing_settings::retrieve(ctx).await?;
     loop {
         // Read anew: what an invoice brings about is written by it.
-        let Some(sub) = super::find(ctx, id).await? else { return Ok(()) };
+        let Some(sub) = super::find(ctx, id).await? else { return Ok(None) };
         let schedule = subscription_schedules::of_subscription(ctx, &sub).await?;
         match next(&sub, schedule.as_ref(), &settings) {
             Some((at, what)) if at <= ctx.now => {
-                let mut work = Work { at, settings: &settings, customer: &mut customer };
+                let mut work = Work { at, settings: &settings, customer };
                 Box::pin(work.perform(ctx, sub, what)).await?;
             }
-            _ => {
-                let sub = thresholds::looked(ctx, sub, &mut customer).await?;
-                return put_down(ctx, &sub).await;
-            }
+            _ => return Ok(Some(sub)),
         }
     }
 }
@@ -309,9 +343,10 @@ impl Work<'_> {
             }
         }
         let ended = period_of_invoice(&sub, self.at);
-        let mut after = sub.clone();
+        // Drawn up as it stands: what is held back before the end is held back at it.
+        let bill = Bill::of_cycle(ended, lines);
+        let (invoice, mut after) = self.draw_up(ctx, sub, bill).await?;
         ending::set_ended(&mut after, self.at);
-        let (invoice, after) = self.draw_up(ctx, after, Bill::of_cycle(ended, lines)).await?;
         sql::update(ctx, &after).await?;
         ending::stop_collecting(ctx, &after, invoice.as_ref()).await?;
         outbox::push(ctx, "customer.subscription.deleted", &after.wire()).await?;
@@ -356,23 +391,32 @@ impl Work<'_> {
         invoices::keep_draft(ctx, &mut invoice).await?;
         note_debits(&mut after, &invoice);
         after.latest_invoice = Some(invoice.id.clone());
-        match pause {
-            None | Some(PauseBehavior::KeepAsDraft) => {}
-            Some(PauseBehavior::MarkUncollectible) => {
-                invoices::finalize_held(ctx, &mut invoice, self.customer).await?;
-                if invoice.status == invoices::Status::Open {
-                    let reason = UncollectibleReason::SubscriptionPaused;
-                    invoices::give_up(ctx, &mut invoice, reason).await?;
-                }
-            }
-            Some(PauseBehavior::Void) => {
-                invoices::finalize_held(ctx, &mut invoice, self.customer).await?;
-                if invoice.status == invoices::Status::Open {
-                    invoices::void_held(ctx, &mut invoice, self.customer).await?;
-                }
-            }
+        if let Some(pause) = pause {
+            hold_back(ctx, &mut invoice, self.customer, pause).await?;
         }
         Ok((Some(invoice), after))
+    }
+}
+
+/// Does with a draft what was agreed for invoices that are not collected for now.
+pub(super) async fn hold_back(
+    ctx: &mut Ctx,
+    invoice: &mut Invoice,
+    customer: &mut Customer,
+    pause: PauseBehavior,
+) -> Result<()> {
+    if pause == PauseBehavior::KeepAsDraft {
+        return Ok(());
+    }
+    invoices::finalize_held(ctx, invoice, customer).await?;
+    match pause {
+        _ if invoice.status != invoices::Status::Open => Ok(()),
+        PauseBehavior::KeepAsDraft => Ok(()),
+        PauseBehavior::MarkUncollectible => {
+            let reason = UncollectibleReason::SubscriptionPaused;
+            invoices::give_up(ctx, invoice, reason).await
+        }
+        PauseBehavior::Void => invoices::void_held(ctx, invoice, customer).await,
     }
 }
 
@@ -416,11 +460,8 @@ pub(super) fn note_debits(sub: &mut Subscription, invoice: &Invoice) {
                 let taken = line.details.discount_amounts.iter().filter(|taken| taken.amount != 0);
                 let discounts: Vec<(String, i64)> =
                     taken.map(|taken| (taken.discount.clone(), taken.amount)).collect();
-                let off: i64 = discounts.iter().map(|(_, amount)| amount).sum();
-                let gross = line.details.gross.unwrap_or(line.amount);
                 let span = (line.period.start, line.period.end);
-                let net = gross.saturating_sub(off);
-                let debit = Debit::of_line(invoice.id.as_str(), &line.id, net, span);
+                let debit = Debit::of_line(invoice.id.as_str(), &line.id, line.net(), span);
                 Debit { discounts, ..debit }
             })
             .collect();

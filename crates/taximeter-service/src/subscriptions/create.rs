@@ -128,6 +128,8 @@ impl Asked {
         let currency = sub.currency;
         let made =
             discounts::apply(ctx, holder, customer, currency, self.discounts, "discounts").await?;
+        let fixed = thresholds::fixed_minor(sub)?;
+        discounts::check_minimum(ctx, &made, fixed, currency, "discounts").await?;
         sub.terms.discounts = made.iter().map(|made| made.id.as_str().to_owned()).collect();
         Ok(())
     }
@@ -258,15 +260,13 @@ impl Begin {
                 self.collect(ctx, &mut invoice, &mut customer).await?;
             }
         }
-        let id = subscription.id.clone();
-        let subscription = super::retrieve(ctx, id.as_str()).await?;
-        if subscription.test_clock.is_some() {
-            // What is due already, such as the news of a short trial's end, would wait until the
-            // clock is moved.
-            Box::pin(advance(ctx, id.as_str())).await?;
-        } else {
-            super::put_down(ctx, &subscription).await?;
-        }
+        let id = subscription.id.as_str();
+        // What is due already, such as the news of a short trial's end, does not wait for a clock to be
+        // moved.
+        let caught_up = Box::pin(advance::catch_up(ctx, id, &mut customer)).await?;
+        let subscription =
+            caught_up.ok_or_else(|| Error::internal(format!("{id} is not there")))?;
+        super::put_down(ctx, &subscription).await?;
         Ok(subscription)
     }
 

@@ -13,7 +13,7 @@ use super::periods::{begin, whole_at};
 use super::prorate::Change;
 use super::thresholds::{self, ThresholdsInput, usage_lines};
 use super::update::{Plan, set_named, set_plain};
-use super::{Status, Subscription, Thresholds, additions, sql};
+use super::{Status, Subscription, Thresholds, additions};
 use crate::billing_settings;
 use crate::ctx::Ctx;
 use crate::customers::Customer;
@@ -34,15 +34,6 @@ impl Scheduled {
         sub.terms.schedule = Some(self.schedule.as_str().to_owned());
         sub.terms.own_discounts_only = self.own_discounts_only;
     }
-}
-
-/// Holds a subscription that is known to have been there, and reads it.
-///
-/// # Errors
-/// A 404 when there is none.
-pub(crate) async fn held(ctx: &mut Ctx, id: &str) -> Result<Subscription> {
-    sql::lock(ctx, id).await?;
-    super::retrieve(ctx, id).await
 }
 
 /// The error of a subscription that a request names and there is none of.
@@ -84,7 +75,7 @@ pub(crate) async fn change(
     entry: Entry,
 ) -> Result<()> {
     let (after, plan) = changed(ctx, customer, &before, entry).await?;
-    plan.carry_out(ctx, customer, before, after).await?;
+    Box::pin(plan.carry_out(ctx, customer, before, after)).await?;
     Ok(())
 }
 

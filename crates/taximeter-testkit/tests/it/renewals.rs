@@ -2,7 +2,9 @@
 //! itself.
 
 use serde_json::json;
+use taximeter_db::{Kind, args};
 use taximeter_kernel::time::Timestamp;
+use taximeter_service::jobs::{Pass, run_due};
 use taximeter_testkit::{START, TestApp};
 
 use crate::shop::{customer, happened, id, latest_event, lines, meter, metered, monthly};
@@ -199,6 +201,70 @@ async fn a_past_due_subscription_is_active_once_its_invoice_is_paid_out_of_band(
     );
     assert_eq!(app.read(&path).await["status"], "active");
     assert_eq!(app.read(&format!("/v1/customers/{customer}")).await["delinquent"], false);
+}
+
+#[tokio::test]
+async fn work_that_waits_for_a_customer_does_not_hold_its_job() {
+    for app in TestApp::everywhere().await {
+        let db = app.services().db.clone();
+        if db.kind() == Kind::Sqlite {
+            // One writes at a time.
+            continue;
+        }
+        let seat = monthly(&app, "Seat", "currency=usd&unit_amount=700").await;
+        let customer = customer(&app, "").await;
+        let sent = "collection_method=send_invoice&days_until_due=30";
+        let sub = id(&subscribe(&app, &customer, &[&seat], sent).await);
+        app.advance_s(31 * DAY);
+
+        let mut request = db.begin().await.unwrap();
+        let held = "SELECT id FROM customers WHERE id = $1";
+        request.rows_for_update::<String>(held, args![&customer]).await.unwrap();
+        let services = app.services().clone();
+        let now = app.now();
+        let worker = tokio::spawn(async move { run_due(&services, now).await });
+        let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        // In a transaction of its own each time: within one, the answer stays what it was.
+        while db.begin().await.unwrap().one::<i64>(waiting, args![]).await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let free = "SELECT subject FROM jobs WHERE subject = $1";
+        let free = request.rows_unclaimed::<String>(free, args![&sub]).await.unwrap();
+        assert_eq!(free, [sub.as_str()], "the request can put the job down again");
+        request.commit().await.unwrap();
+        assert_eq!(worker.await.unwrap().unwrap(), Pass { done: 1, failed: 0 });
+    }
+}
+
+#[tokio::test]
+async fn workers_side_by_side_renew_each_subscription_once() {
+    for app in TestApp::everywhere().await {
+        let seat = monthly(&app, "Seat", "currency=usd&unit_amount=700").await;
+        let customer = customer(&app, "").await;
+        let sent = "collection_method=send_invoice&days_until_due=30";
+        for _ in 0..7 {
+            subscribe(&app, &customer, &[&seat], sent).await;
+        }
+        app.advance_s(31 * DAY);
+        let work = || async {
+            loop {
+                let pass = run_due(app.services(), app.now()).await.expect("a pass");
+                assert_eq!(pass.failed, 0);
+                if !pass.found_any() {
+                    return pass;
+                }
+            }
+        };
+        tokio::join!(work(), work(), work(), work());
+        app.work().await;
+        let all = app.read(&format!("/v1/invoices?customer={customer}&limit=100")).await;
+        let count = |reason: &str| {
+            let all = all["data"].as_array().unwrap().iter();
+            all.filter(|invoice| invoice["billing_reason"] == reason).count()
+        };
+        assert_eq!((count("subscription_create"), count("subscription_cycle")), (7, 7));
+    }
 }
 
 #[tokio::test]
