@@ -8,6 +8,7 @@ use taximeter_kernel::id::{ApiKey, Id, Kind, Request, Scope};
 use taximeter_kernel::time::Timestamp;
 use taximeter_usage::Engine;
 
+use crate::billing_settings::BillingSettings;
 use crate::catalog::{Catalog, Touched};
 use crate::error::Result;
 use crate::page::{ListSql, Page, Slice};
@@ -82,6 +83,7 @@ pub struct Ctx {
     services: Services,
     touched: Vec<(Scope, Touched)>,
     wanted: Option<Arc<Wanted>>,
+    billing_settings: Option<BillingSettings>,
     told: bool,
     /// Whether work was put down that is due already.
     work_is_due: bool,
@@ -128,8 +130,14 @@ impl Ctx {
         self.now = now;
         if self.caller.scope != *scope {
             self.caller.scope = scope.clone();
-            self.wanted = None;
+            self.forget_read();
         }
+    }
+
+    /// Forgets what was read once.
+    fn forget_read(&mut self) {
+        self.wanted = None;
+        self.billing_settings = None;
     }
 
     fn over(tx: Tx, services: &Services, caller: Caller, now: Timestamp) -> Self {
@@ -141,6 +149,7 @@ impl Ctx {
             services: services.clone(),
             touched: Vec::new(),
             wanted: None,
+            billing_settings: None,
             told: false,
             work_is_due: false,
         }
@@ -179,7 +188,7 @@ impl Ctx {
         if std::mem::take(&mut self.told) {
             self.services.webhooks.wake();
         }
-        self.wanted = None;
+        self.forget_read();
         self.tx = self.services.db.begin().await?;
         Ok(())
     }
@@ -210,6 +219,11 @@ impl Ctx {
     /// Forgets what the endpoints want: they have changed.
     pub(crate) fn forget_wanted(&mut self) {
         self.wanted = None;
+    }
+
+    /// The account's billing settings, where they were read or written before in this work.
+    pub(crate) const fn billing_settings(&mut self) -> &mut Option<BillingSettings> {
+        &mut self.billing_settings
     }
 
     /// Notes that there is something to send once this is committed.

@@ -101,12 +101,17 @@ crate::params! {
     }
 }
 
-/// Reads the settings of the account.
+/// Reads the settings of the account, once in a piece of work.
 ///
 /// # Errors
 /// A 500 when the database cannot be read.
 pub async fn retrieve(ctx: &mut Ctx) -> Result<BillingSettings> {
-    Ok(sql::find(ctx).await?.unwrap_or_default())
+    if let Some(known) = ctx.billing_settings() {
+        return Ok(known.clone());
+    }
+    let settings = sql::find(ctx).await?.unwrap_or_default();
+    *ctx.billing_settings() = Some(settings.clone());
+    Ok(settings)
 }
 
 /// Reads the settings, as the API has them.
@@ -157,7 +162,9 @@ pub async fn update(ctx: &mut Ctx, input: Update) -> Result<Value> {
         settings.will_be_due_days = within(days, WILL_BE_DUE_DAYS_MAX, "will_be_due_days")?;
     }
     sql::save(ctx, &settings).await?;
-    Ok(settings.wire())
+    let wire = settings.wire();
+    *ctx.billing_settings() = Some(settings);
+    Ok(wire)
 }
 
 fn within(value: i64, most: i64, param: &str) -> Result<i64> {

@@ -433,7 +433,7 @@ pub async fn void(ctx: &mut Ctx, id: &str, _: Void) -> Result<CreditNote> {
     }
     let note = CreditNote { status: Status::Void, voided_at: Some(ctx.now), ..before.clone() };
     sql::update(ctx, &note).await?;
-    invoices::uncredited(ctx, &mut invoice, note.pre_payment).await?;
+    invoices::uncredited(ctx, &mut invoice, &customer, note.pre_payment).await?;
     outbox::push(ctx, "credit_note.voided", &note.wire()).await?;
     Ok(note)
 }

@@ -130,6 +130,7 @@ crate::params! {
 
 crate::params! {
     /// What of a customer changes.
+    #[derive(Default)]
     pub struct Update {
         /// Billing address.
         pub address: Clear<AddressInput>,

@@ -111,7 +111,7 @@ pub async fn replace(
         }
         // One that was taken from the customer or the subscription stays theirs.
         let own = sql::find(ctx, id.as_str()).await?;
-        if own.is_some_and(|own| own.kind == holder.kind()) {
+        if own.is_some_and(|own| own.is_of(holder)) {
             remove(ctx, id).await?;
         }
     }

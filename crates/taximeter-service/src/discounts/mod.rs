@@ -216,6 +216,14 @@ pub async fn spend(ctx: &mut Ctx, ids: &[Id<DiscountKind>]) -> Result<()> {
     Ok(())
 }
 
+impl Discount {
+    /// Whether it was made for this, and not taken from something else.
+    #[must_use]
+    pub fn is_of(&self, holder: Holder<'_>) -> bool {
+        self.kind == holder.kind() && self.holder == holder.id(&self.customer)
+    }
+}
+
 /// Holds a purchase against the least amounts of the promotion codes that it was made with. To be
 /// called once its subtotal is known; `path` is the parameter that named them.
 ///

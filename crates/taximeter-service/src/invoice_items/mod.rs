@@ -130,6 +130,14 @@ pub struct NewItem {
     pub metadata: BTreeMap<String, String>,
 }
 
+/// Reads an invoice item, if there is one.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub(crate) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<InvoiceItem>> {
+    sql::find(ctx, id).await
+}
+
 /// Writes an invoice item that another verb made, and the event that tells of it.
 ///
 /// # Errors

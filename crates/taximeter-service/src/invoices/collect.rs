@@ -9,6 +9,7 @@ use crate::billing_settings;
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::error::{Error, Kind, Result};
+use crate::payment_intents::PaymentIntent;
 use crate::payment_methods::{self, PaymentMethod};
 use crate::payments::{self, Attempt, InvoiceToPay};
 use crate::{outbox, subscriptions};
@@ -91,7 +92,9 @@ async fn try_once(
             Ok(Collected::NotPaid(error))
         }
         Attempt::RequiresAction { .. } => {
-            not_paid(ctx, invoice, customer, false).await?;
+            // Whoever is there may still pay; who was to be charged without being there did not.
+            let counts = ctx.caller.by_time;
+            not_paid(ctx, invoice, customer, counts).await?;
             outbox::push(ctx, "invoice.payment_action_required", &invoice.wire()).await?;
             Ok(Collected::NotPaid(requires_action()))
         }
@@ -165,11 +168,56 @@ pub async fn can_be_charged(
 ///
 /// # Errors
 /// A 500 when the database does not take it.
-pub(crate) async fn payment_succeeded(ctx: &mut Ctx, invoice: &Id<InvoiceKind>) -> Result<()> {
+pub(crate) async fn payment_succeeded(
+    ctx: &mut Ctx,
+    invoice: &Id<InvoiceKind>,
+    intent: &PaymentIntent,
+) -> Result<()> {
     let held = super::locked_with_customer(ctx, invoice.as_str()).await?;
     let Some((mut invoice, mut customer)) = held else { return Ok(()) };
     match invoice.status {
-        Status::Open | Status::Uncollectible => charged(ctx, &mut invoice, &mut customer).await,
+        Status::Open | Status::Uncollectible => {}
+        Status::Draft | Status::Paid | Status::Void => return Ok(()),
+    }
+    // Its intent follows what remains to be paid, see `remaining_changed`.
+    if intent.amount_received != invoice.amount_remaining() {
+        let (received, remaining) = (intent.amount_received, invoice.amount_remaining());
+        let id = &invoice.id;
+        let told = format!("{remaining} remain to be paid of {id}, and {received} were charged");
+        return Err(Error::internal(told));
+    }
+    if let Some(method) = &intent.payment_method {
+        subscriptions::paid_with(ctx, &invoice, method).await?;
+    }
+    charged(ctx, &mut invoice, &mut customer).await
+}
+
+/// The customer tried to pay an invoice by confirming its payment intent, and was refused.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub(crate) async fn payment_failed(ctx: &mut Ctx, invoice: &Id<InvoiceKind>) -> Result<()> {
+    let held = super::locked_with_customer(ctx, invoice.as_str()).await?;
+    let Some((mut invoice, mut customer)) = held else { return Ok(()) };
+    match invoice.status {
+        Status::Open => not_paid(ctx, &mut invoice, &mut customer, true).await,
+        Status::Draft | Status::Uncollectible | Status::Paid | Status::Void => Ok(()),
+    }
+}
+
+/// Brings what the customer is asked for in line with what remains to be paid.
+///
+/// # Errors
+/// A 400 while a provider has not said what came of an attempt.
+pub(super) async fn remaining_changed(
+    ctx: &mut Ctx,
+    invoice: &Invoice,
+    customer: &Customer,
+) -> Result<()> {
+    match invoice.status {
+        Status::Open | Status::Uncollectible => {
+            payments::remaining_changed(ctx, &to_pay(invoice, customer)).await
+        }
         Status::Draft | Status::Paid | Status::Void => Ok(()),
     }
 }
@@ -189,11 +237,19 @@ pub(super) async fn paid(
     settle(ctx, invoice, customer, (&before, off_stripe_minor)).await
 }
 
+/// Whether a try counts: the first one whoever makes it, of the later ones those by the schedule
+/// (Stripe's `attempt_count`).
+const fn is_counted(ctx: &Ctx, invoice: &Invoice) -> bool {
+    invoice.details.attempt_count == 0 || ctx.caller.by_time
+}
+
 /// Makes an invoice a paid one by a charge: the try that succeeds counts as well.
 async fn charged(ctx: &mut Ctx, invoice: &mut Invoice, customer: &mut Customer) -> Result<()> {
     let before = invoice.wire();
     invoice.attempted = true;
-    invoice.details.attempt_count = invoice.details.attempt_count.saturating_add(1);
+    if is_counted(ctx, invoice) {
+        invoice.details.attempt_count = invoice.details.attempt_count.saturating_add(1);
+    }
     settle(ctx, invoice, customer, (&before, 0)).await
 }
 
@@ -221,8 +277,8 @@ async fn settle(
     subscriptions::invoice_paid(ctx, invoice).await
 }
 
-/// Notes a try that failed: when the next one is made, if `counts` and one is, and what becomes of
-/// the subscription.
+/// Notes a try that failed, and what becomes of the subscription. If it `counts` and is of the
+/// schedule, so does it move on: to the next try, or to its end.
 pub(super) async fn not_paid(
     ctx: &mut Ctx,
     invoice: &mut Invoice,
@@ -232,12 +288,14 @@ pub(super) async fn not_paid(
     let before = invoice.wire();
     invoice.attempted = true;
     let mut exhausted = false;
-    if counts {
+    let scheduled = is_counted(ctx, invoice);
+    if counts && scheduled {
         invoice.details.attempt_count = invoice.details.attempt_count.saturating_add(1);
     }
-    if invoice.auto_advance {
+    if invoice.auto_advance && scheduled {
         let settings = billing_settings::retrieve(ctx).await?;
-        let wait = settings.retry_after_s(invoice.details.attempt_count);
+        // One that waits for the customer is followed by what follows a first one.
+        let wait = settings.retry_after_s(invoice.details.attempt_count.max(1));
         invoice.details.next_payment_attempt = wait.and_then(|s| ctx.now.0.checked_add(s));
         exhausted = wait.is_none();
     }

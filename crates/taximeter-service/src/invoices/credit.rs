@@ -25,6 +25,7 @@ pub(crate) async fn credited(
         collect::give_up_collecting(ctx, invoice).await?;
         return collect::paid(ctx, invoice, customer, 0).await;
     }
+    collect::remaining_changed(ctx, invoice, customer).await?;
     sql::update(ctx, invoice).await?;
     finalize::put_down(ctx, invoice).await?;
     outbox::push_update(ctx, "invoice.updated", &before, &invoice.wire()).await
@@ -34,11 +35,13 @@ pub(crate) async fn credited(
 pub(crate) async fn uncredited(
     ctx: &mut Ctx,
     invoice: &mut Invoice,
+    customer: &Customer,
     pre_payment_minor: i64,
 ) -> Result<()> {
     let before = invoice.wire();
     let credited = invoice.details.pre_payment_credit_notes.checked_sub(pre_payment_minor);
     invoice.details.pre_payment_credit_notes = credited.ok_or_else(too_large)?;
+    collect::remaining_changed(ctx, invoice, customer).await?;
     sql::update(ctx, invoice).await?;
     outbox::push_update(ctx, "invoice.updated", &before, &invoice.wire()).await
 }

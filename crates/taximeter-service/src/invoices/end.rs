@@ -102,12 +102,7 @@ pub async fn pay(ctx: &mut Ctx, id: &str, input: Pay) -> Result<Invoice> {
     let off_session = input.off_session.unwrap_or(true);
     match collect::collect(ctx, &mut invoice, &mut customer, method, off_session).await? {
         Collected::Paid => Ok(invoice),
-        Collected::NotPaid(error)
-            if input.forgive == Some(true) && error.code == Some("amount_too_small") =>
-        {
-            collect::paid(ctx, &mut invoice, &mut customer, 0).await?;
-            Ok(invoice)
-        }
+        // `forgive` is for what can pay a part: a card pays all of it, or is refused.
         Collected::NotPaid(error) => Err(error.keeping()),
     }
 }

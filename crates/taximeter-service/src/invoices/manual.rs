@@ -313,6 +313,9 @@ async fn set_discounts(
     let (holder, currency) = (Holder::Invoice(&invoice.id), invoice.currency);
     let path = "discounts";
     let made = discounts::replace(ctx, holder, customer, currency, &held, inputs, path).await?;
+    if !invoice.lines.is_empty() {
+        discounts::check_minimum(ctx, &made, invoice.subtotal, currency, path).await?;
+    }
     let ids = made.into_iter().map(|discount| discount.id.as_str().to_owned());
     invoice.details.discounts = ids.collect();
     Ok(())

@@ -14,6 +14,7 @@ mod items;
 mod lines;
 mod manual;
 pub mod preview;
+mod preview_input;
 mod sql;
 mod totals;
 mod types;
@@ -24,7 +25,7 @@ pub use advance::advance;
 pub(crate) use advance::after_finalizing;
 pub use build::{Draft, first_lines, line_of_trial, lines_of_item, whole_amount};
 pub use collect::{Collected, can_be_charged, collect};
-pub(crate) use collect::{no_payment_source, payment_succeeded};
+pub(crate) use collect::{no_payment_source, payment_failed, payment_succeeded};
 pub(crate) use credit::{credited, uncredited};
 pub use details::{
     Credited, Details, DiscountAmount, FinalizationError, LineDetails, TaxAmount, ThresholdReason,
@@ -136,7 +137,8 @@ pub(crate) async fn locked_with_customer(
     Ok(Some((invoice, customer)))
 }
 
-/// Lets the drafts and open invoices of a subscription lie that is over, but for one.
+/// Lets the open invoices of a subscription lie that is over, but for one. What is still a draft was used
+/// or begun before, and goes on (Stripe stops "automatic collection of all finalized invoices").
 ///
 /// # Errors
 /// A 500 when the database does not take it.
@@ -147,12 +149,10 @@ pub(crate) async fn let_lie(
 ) -> Result<()> {
     const OPEN_MAX: i64 = 1_000;
     for mut invoice in sql::of_subscription(ctx, subscription, OPEN_MAX).await? {
-        let lies = matches!(invoice.status, Status::Draft | Status::Open);
-        if !lies || !invoice.auto_advance || Some(&invoice.id) == kept {
+        if invoice.status != Status::Open || !invoice.auto_advance || Some(&invoice.id) == kept {
             continue;
         }
         invoice.auto_advance = false;
-        invoice.automatically_finalizes_at = None;
         invoice.details.next_payment_attempt = None;
         sql::update(ctx, &invoice).await?;
         finalize::put_down(ctx, &invoice).await?;
@@ -200,14 +200,55 @@ async fn complete(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
     if invoice.status != Status::Draft {
         return totals::read_rates(ctx, invoice).await;
     }
-    build::recount(ctx, invoice, None).await?;
     let customer = customers::retrieve_any(ctx, invoice.customer.as_str()).await?;
     invoice.customer_snapshot = CustomerSnapshot::of(&customer);
     invoice.starting_balance = customer.balance;
     if let Some(subscription) = &invoice.subscription {
         invoice.subscription_metadata = subscriptions::metadata_of(ctx, subscription).await?;
     }
+    let kept = invoice.clone();
+    match counted(ctx, invoice).await {
+        // It cannot be billed, which finalizing it says; until then it is read as it was drawn up.
+        Err(error) if error.kind == Kind::InvalidRequest => {
+            *invoice = kept;
+            Ok(())
+        }
+        counted => counted,
+    }
+}
+
+async fn counted(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
+    build::recount(ctx, invoice, None).await?;
     totals::add_up(ctx, invoice).await
+}
+
+/// What a line charges, after discounts; nothing where it or its invoice is gone, or was taken back.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub(crate) async fn charged_by(ctx: &mut Ctx, id: &str, line: &str) -> Result<Option<i64>> {
+    let Some(invoice) = find(ctx, id).await? else { return Ok(None) };
+    if invoice.status == Status::Void {
+        return Ok(None);
+    }
+    let line = invoice.lines.iter().find(|own| own.id.as_str() == line);
+    Ok(line.map(Line::net))
+}
+
+impl Line {
+    /// What it charges after discounts, in minor units: 1000 with 250 off are 750.
+    pub(crate) fn net(&self) -> i64 {
+        let off: i64 = self.details.discount_amounts.iter().map(|off| off.amount).sum();
+        self.details.gross.unwrap_or(self.amount).saturating_sub(off)
+    }
+}
+
+/// Whether an invoice was taken back.
+///
+/// # Errors
+/// A 500 when the database cannot be read.
+pub(crate) async fn is_void(ctx: &mut Ctx, id: &str) -> Result<bool> {
+    Ok(sql::find(ctx, id).await?.is_some_and(|invoice| invoice.status == Status::Void))
 }
 
 /// How many drafts a customer has. Each will be settled in its currency.

@@ -6,159 +6,27 @@ use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::{Period, Timestamp};
 
 use super::items::{line_of, sweep_pending};
+use super::preview_input::ItemInput;
+pub use super::preview_input::{
+    AnchorInput, AnchorType, Create, PreviewMode, SubscriptionDetails, Upcoming, UpcomingLines,
+};
+use super::totals::{self, Used};
 use super::wire::preview_id;
-use super::{BillingReason, Draft, Invoice, Line, Status, totals};
+use super::{BillingReason, Draft, Invoice, Line, Status};
 use crate::billing_settings;
-use crate::choice;
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
 use crate::discounts::{self, DiscountInput, Holder};
 use crate::error::{Error, Kind, Result};
-use crate::invoice_items::{self, InvoiceItem, PeriodInput, PricingInput};
 use crate::page::List;
-use crate::params::{Clear, OrWord, Text};
+use crate::params::{Clear, Text};
 use crate::subscription_schedules::{self, Schedule};
-use crate::subscriptions::{
-    self, AnchorChange, BillingModeInput, Cancel, CollectionMethod, ItemUpdate, Now,
-    PaymentBehavior, PeriodEnd, ProrationBehavior, Subscription, Update,
-};
+use crate::subscriptions::{self, Cancel, CollectionMethod, ProrationBehavior, Subscription};
 use crate::test_clocks;
 use crate::version::BASIL;
 
 /// The most items that a preview proposes (Stripe's bound).
 const ITEMS_MAX: usize = 250;
-
-/// Whether periods begin anew, or the instant that those of a new subscription are counted from.
-pub type Anchor = OrWord<AnchorChange, AnchorInput>;
-
-crate::params! {
-    /// The same as newer versions have it, or the instant.
-    pub struct AnchorInput {
-        /// The instant, for a new subscription.
-        pub timestamp: Option<i64>,
-        /// What becomes of it.
-        pub r#type: AnchorType,
-    }
-}
-
-choice! {
-    /// What becomes of the instant that periods are counted from.
-    pub enum AnchorType {
-        /// They begin anew.
-        Now = "now",
-        /// They are counted from an instant.
-        Timestamp = "timestamp",
-        /// Nothing.
-        Unchanged = "unchanged",
-    }
-}
-
-choice! {
-    /// Which invoice to preview.
-    pub enum PreviewMode {
-        /// The next one, as it will be.
-        Next = "next",
-        /// One like every next one: only what recurs. For a subscription that exists this is the
-        /// next one, since nothing else goes on it yet.
-        Recurring = "recurring",
-    }
-}
-
-crate::params! {
-    /// What an invoice item would be.
-    pub struct ItemInput {
-        /// What it would come to, in minor units.
-        pub amount: Option<i64>,
-        /// The currency of that.
-        pub currency: Option<Currency>,
-        /// What customers would see it called.
-        pub description: Option<Text>,
-        /// Whether discounts would be taken off it.
-        pub discountable: Option<bool>,
-        /// What would be taken off it alone.
-        pub discounts: Clear<Vec<DiscountInput>>,
-        /// The span that it would be for.
-        pub period: Option<PeriodInput>,
-        /// Its price.
-        pub price: Option<Text<255>>,
-        /// How many.
-        pub quantity: Option<i64>,
-        /// What it would be taxed by.
-        pub tax_rates: Clear<Vec<Text<255>>>,
-    }
-}
-
-crate::params! {
-    /// A subscription that does not exist yet, or changes of one that does.
-    #[derive(Default)]
-    pub struct SubscriptionDetails {
-        /// Whether its periods would begin anew; for a new one, what they would be counted from.
-        pub billing_cycle_anchor: Option<Anchor>,
-        /// How it would be billed, for a new one.
-        pub billing_mode: Option<BillingModeInput>,
-        /// When it would end.
-        pub cancel_at: Clear<OrWord<PeriodEnd, i64>>,
-        /// Whether it would end with its period.
-        pub cancel_at_period_end: Option<bool>,
-        /// Whether it would end now.
-        pub cancel_now: Option<bool>,
-        /// What it would be taxed by.
-        pub default_tax_rates: Clear<Vec<Text<255>>>,
-        /// Its items, or changes of them.
-        pub items: Option<Vec<ItemUpdate>>,
-        /// How the change would be billed.
-        pub proration_behavior: Option<ProrationBehavior>,
-        /// As of when it would be reckoned.
-        pub proration_date: Option<i64>,
-        /// When a new one would have begun, if before now.
-        pub start_date: Option<i64>,
-        /// When its trial would end.
-        pub trial_end: Option<OrWord<Now, i64>>,
-    }
-}
-
-crate::params! {
-    /// Which invoice to preview.
-    pub struct Create {
-        /// The currency of the invoice: for a subscription that does not exist yet, what it is
-        /// billed in if its prices have several; else it must be the subscription's.
-        pub currency: Option<Currency>,
-        /// Whose next invoice.
-        pub customer: Option<Text<255>>,
-        /// What would be taken off it.
-        pub discounts: Clear<Vec<DiscountInput>>,
-        /// What would go on it besides.
-        pub invoice_items: Option<Vec<ItemInput>>,
-        /// The next one or a typical one.
-        pub preview_mode: Option<PreviewMode>,
-        /// The schedule whose subscription's next invoice.
-        pub schedule: Option<Text<255>>,
-        /// The subscription whose next invoice.
-        pub subscription: Option<Text<255>>,
-        /// A subscription that does not exist yet, or changes of one that does.
-        pub subscription_details: Option<SubscriptionDetails>,
-    }
-}
-
-crate::params! {
-    /// Which invoice to preview, in the words of clients before 2025-03-31.
-    pub struct Upcoming {
-        /// Whose next invoice.
-        pub customer: Option<Text<255>>,
-        /// The subscription whose next invoice.
-        pub subscription: Option<Text<255>>,
-    }
-}
-
-crate::params! {
-    /// The lines of a preview.
-    pub struct UpcomingLines with page {
-        /// Whose next invoice.
-        pub customer: Option<Text<255>>,
-        /// The subscription whose next invoice.
-        pub subscription: Option<Text<255>>,
-    }
-}
 
 /// Draws up the next invoice without keeping it. Changes are made as they would be, and undone with
 /// all that followed: what the preview shows is what would be billed.
@@ -172,14 +40,36 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Invoice> {
     Ok(invoice)
 }
 
-async fn draw_up(ctx: &mut Ctx, input: Create, phases: Phases) -> Result<Invoice> {
+/// Makes the customer and pending items as they would be, and gives the new items, each with its place
+/// in the request.
+async fn make_different(ctx: &mut Ctx, input: &mut Create) -> Result<Vec<(usize, ItemInput)>> {
+    let items = input.invoice_items.take().unwrap_or_default();
+    if items.len() > ITEMS_MAX {
+        let message = format!("Invalid array: at most {ITEMS_MAX} elements are accepted");
+        return Err(Error::invalid(message).param("invoice_items"));
+    }
+    let (changed, items): (Vec<_>, Vec<_>) =
+        items.into_iter().enumerate().partition(|(_, item)| item.invoiceitem.is_some());
+    let different = input.customer_details.take();
+    if (different.is_some() || !changed.is_empty())
+        && let Some(customer) = customer_of(ctx, input).await?
+    {
+        if let Some(details) = different {
+            details.put_on(ctx, &customer).await?;
+        }
+        for (place, item) in changed {
+            let changed = item.change(ctx, &customer).await;
+            changed.map_err(|error| error.within(&format!("invoice_items[{place}]")))?;
+        }
+    }
+    Ok(items)
+}
+
+async fn draw_up(ctx: &mut Ctx, mut input: Create, phases: Phases) -> Result<Invoice> {
+    let items = make_different(ctx, &mut input).await?;
     let Create { subscription, customer, subscription_details, currency, schedule, .. } = input;
-    let how = How {
-        phases,
-        mode: input.preview_mode.unwrap_or(PreviewMode::Next),
-        items: input.invoice_items.unwrap_or_default(),
-        discounts: input.discounts,
-    };
+    let mode = input.preview_mode.unwrap_or(PreviewMode::Next);
+    let how = How { phases, mode, items, discounts: input.discounts };
     let details = subscription_details.unwrap_or_default();
     let subscription = match schedule {
         None => subscription,
@@ -229,6 +119,23 @@ async fn draw_up(ctx: &mut Ctx, input: Create, phases: Phases) -> Result<Invoice
     }
 }
 
+/// Whose invoice is asked for; nobody's if the request does not say.
+async fn customer_of(ctx: &mut Ctx, input: &Create) -> Result<Option<Customer>> {
+    let subscription = match (&input.schedule, &input.subscription) {
+        (Some(id), _) => Some(subscription_schedules::subscription_of(ctx, id).await?),
+        (None, id) => id.as_ref().map(|id| id.to_string()),
+    };
+    match (subscription, &input.customer) {
+        (Some(id), _) => {
+            let subscription = subscriptions::named(ctx, &id).await?;
+            let customer = subscription.customer.as_str();
+            customers::retrieve_any(ctx, customer).await.map(Some)
+        }
+        (None, Some(id)) => customers::named(ctx, id, "customer").await.map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
 /// Whether a schedule's next phase is entered to see what it bills, which is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phases {
@@ -242,7 +149,8 @@ enum Phases {
 pub(crate) struct How {
     phases: Phases,
     mode: PreviewMode,
-    items: Vec<ItemInput>,
+    /// Each with its place in the request.
+    items: Vec<(usize, ItemInput)>,
     discounts: Clear<Vec<DiscountInput>>,
 }
 
@@ -262,23 +170,6 @@ fn refuse_other_customer(subscription: &Subscription, customer: Option<&str>) ->
             Err(Error::invalid(message).param("subscription"))
         }
         _ => Ok(()),
-    }
-}
-
-impl SubscriptionDetails {
-    /// Whether it proposes anything.
-    fn says_anything(&self) -> bool {
-        self.billing_cycle_anchor.is_some()
-            || self.billing_mode.is_some()
-            || !self.cancel_at.is_keep()
-            || self.cancel_at_period_end.is_some()
-            || self.cancel_now.is_some()
-            || !self.default_tax_rates.is_keep()
-            || self.items.is_some()
-            || self.proration_behavior.is_some()
-            || self.proration_date.is_some()
-            || self.start_date.is_some()
-            || self.trial_end.is_some()
     }
 }
 
@@ -312,35 +203,7 @@ async fn of_changed(
             Cancel { cancellation_details: None, invoice_now: Some(true), prorate: Some(prorate) };
         Box::pin(subscriptions::cancel(ctx, &id, cancel)).await?;
     } else {
-        let anchor = match details.billing_cycle_anchor {
-            None => None,
-            Some(OrWord::Word(word)) => Some(OrWord::Word(word)),
-            Some(OrWord::Value(AnchorInput { r#type: AnchorType::Now, .. })) => {
-                Some(OrWord::Word(AnchorChange::Now))
-            }
-            Some(OrWord::Value(AnchorInput { r#type: AnchorType::Unchanged, .. })) => {
-                Some(OrWord::Word(AnchorChange::Unchanged))
-            }
-            Some(OrWord::Value(AnchorInput { r#type: AnchorType::Timestamp, .. })) => {
-                return Err(Error::invalid(
-                    "The periods of a subscription that exists can only begin anew `now`.",
-                )
-                .param("subscription_details[billing_cycle_anchor]"));
-            }
-        };
-        let update = Update {
-            billing_cycle_anchor: anchor,
-            cancel_at: details.cancel_at,
-            cancel_at_period_end: details.cancel_at_period_end,
-            default_tax_rates: details.default_tax_rates,
-            items: details.items,
-            // Nobody is asked for money by a preview.
-            payment_behavior: Some(PaymentBehavior::DefaultIncomplete),
-            proration_behavior: details.proration_behavior,
-            proration_date: details.proration_date,
-            trial_end: details.trial_end,
-            ..Update::default()
-        };
+        let update = details.update()?;
         let updated = Box::pin(subscriptions::update(ctx, &id, update)).await;
         updated.map_err(|error| error.within("subscription_details"))?;
     }
@@ -349,7 +212,10 @@ async fn of_changed(
         Some(made) if after.latest_invoice != before.latest_invoice => {
             let mut invoice = super::retrieve(ctx, made.as_str()).await?;
             invoice.as_preview(ctx);
-            how.put_on(ctx, &customer, &mut invoice).await?;
+            // It is settled already, and is added up anew only for what goes on it besides.
+            if how.adds_anything() {
+                how.put_on(ctx, &customer, &mut invoice).await?;
+            }
             Ok(invoice)
         }
         _ => {
@@ -396,6 +262,7 @@ pub async fn upcoming(ctx: &mut Ctx, input: Upcoming) -> Result<Invoice> {
     let input = Create {
         currency: None,
         customer,
+        customer_details: None,
         discounts: Clear::Keep,
         invoice_items: None,
         preview_mode: None,
@@ -539,6 +406,14 @@ async fn of_new(
     Ok(invoice)
 }
 
+/// The drafts of a subscription, which are billed before its next invoice.
+async fn drafts_of(ctx: &mut Ctx, sub: &Subscription) -> Result<Vec<Invoice>> {
+    const LOOKED_AT: i64 = 10;
+    let mut latest = super::of_subscription(ctx, &sub.id, LOOKED_AT).await?;
+    latest.retain(|invoice| invoice.status == Status::Draft && invoice.auto_advance);
+    Ok(latest)
+}
+
 async fn preview(
     ctx: &mut Ctx,
     customer: &Customer,
@@ -555,9 +430,14 @@ async fn preview(
         lines,
     };
     let mut invoice = draft.invoice(preview_id("upcoming_in_", ctx.entropy()))?;
-    if how.mode == PreviewMode::Next {
-        sweep_pending(ctx, &mut invoice).await?;
-    }
+    let used = match how.mode {
+        PreviewMode::Next => {
+            sweep_pending(ctx, &mut invoice).await?;
+            Used::ByDrafts(drafts_of(ctx, subscription).await?)
+        }
+        PreviewMode::Recurring => Used::All,
+    };
+    totals::forget_single_use(ctx, &mut invoice, &used).await?;
     for line in &mut invoice.lines {
         line.id = preview_id("il_tmp", ctx.entropy());
     }
@@ -571,14 +451,14 @@ async fn preview(
 }
 
 impl How {
+    const fn adds_anything(&self) -> bool {
+        !self.items.is_empty() || !self.discounts.is_keep()
+    }
+
     /// Puts on a preview what would go on it besides, and adds it up.
     async fn put_on(self, ctx: &mut Ctx, customer: &Customer, invoice: &mut Invoice) -> Result<()> {
-        if self.items.len() > ITEMS_MAX {
-            let message = format!("Invalid array: at most {ITEMS_MAX} elements are accepted");
-            return Err(Error::invalid(message).param("invoice_items"));
-        }
         let mut made = Vec::new();
-        for (place, item) in self.items.into_iter().enumerate() {
+        for (place, item) in self.items {
             let item = item.make(ctx, customer, invoice.currency).await;
             let item = item.map_err(|error| error.within(&format!("invoice_items[{place}]")))?;
             let mut line = line_of(ctx, &item);
@@ -603,36 +483,5 @@ impl How {
         totals::add_up(ctx, invoice).await?;
         invoice.amount_due = invoice.settlement(customer)?.amount_due;
         Ok(())
-    }
-}
-
-impl ItemInput {
-    /// Makes the item, to be undone.
-    async fn make(
-        self,
-        ctx: &mut Ctx,
-        customer: &Customer,
-        currency: Currency,
-    ) -> Result<InvoiceItem> {
-        let tax_rates = match self.tax_rates {
-            Clear::Set(rates) => Some(rates),
-            Clear::Keep | Clear::Unset => None,
-        };
-        let older = ctx.caller.version.is_before(BASIL);
-        let input = invoice_items::Create {
-            amount: self.amount,
-            currency: self.currency.or_else(|| self.amount.map(|_| currency)),
-            customer: Some(Text(customer.id.as_str().to_owned())),
-            description: self.description,
-            discountable: self.discountable,
-            discounts: self.discounts,
-            period: self.period,
-            price: self.price.clone().filter(|_| older),
-            pricing: self.price.filter(|_| !older).map(|price| PricingInput { price: Some(price) }),
-            quantity: self.quantity,
-            tax_rates,
-            ..invoice_items::Create::default()
-        };
-        Box::pin(invoice_items::create(ctx, input)).await
     }
 }

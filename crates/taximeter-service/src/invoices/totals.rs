@@ -7,6 +7,7 @@ use taximeter_kernel::totals::{self, Level, Line as Amount, Rate, Reduction, Tax
 
 use super::details::{DiscountAmount, TaxAmount};
 use super::{Invoice, Line, too_large};
+use crate::coupons::Duration;
 use crate::ctx::Ctx;
 use crate::discounts::{self, Discount};
 use crate::error::{Error, Result};
@@ -182,11 +183,44 @@ async fn rates_of(ctx: &mut Ctx, invoice: &Invoice) -> Result<Vec<TaxRate>> {
     tax_rates::of(ctx, &parsed::<TaxRateKind>(&ids)?).await
 }
 
-/// Uses up the discounts of a single use that were taken off an invoice which is finalized now.
+/// Uses up the discounts of a single use that took something off an invoice which is finalized now.
 pub(super) async fn spend(ctx: &mut Ctx, invoice: &Invoice) -> Result<()> {
-    let used = &invoice.details.total_discount_amounts;
-    let ids: Vec<String> = used.iter().map(|used| used.discount.clone()).collect();
+    let used = invoice.details.total_discount_amounts.iter().filter(|used| used.amount > 0);
+    let ids: Vec<String> = used.map(|used| used.discount.clone()).collect();
     discounts::spend(ctx, &parsed::<DiscountKind>(&ids)?).await
+}
+
+/// What discounts of a single use are used up by, before an invoice that is only looked at.
+pub(super) enum Used {
+    /// Invoices like it.
+    All,
+    /// Drafts that are billed before it.
+    ByDrafts(Vec<Invoice>),
+}
+
+/// Takes the discounts of a single use off an invoice that are used up before it.
+pub(super) async fn forget_single_use(
+    ctx: &mut Ctx,
+    invoice: &mut Invoice,
+    used: &Used,
+) -> Result<()> {
+    let is_used = |id: &str| match used {
+        Used::All => true,
+        Used::ByDrafts(drafts) => drafts.iter().any(|draft| {
+            let mut off = draft.details.total_discount_amounts.iter();
+            off.any(|off| off.discount == id && off.amount > 0)
+        }),
+    };
+    let discounts = discounts_of(ctx, invoice).await?;
+    let single = discounts.iter().filter(|discount| discount.coupon.duration == Duration::Once);
+    let gone: Vec<&str> =
+        single.map(|discount| discount.id.as_str()).filter(|id| is_used(id)).collect();
+    let stays = |id: &String| !gone.contains(&id.as_str());
+    invoice.details.discounts.retain(stays);
+    for line in &mut invoice.lines {
+        line.details.discounts.retain(stays);
+    }
+    Ok(())
 }
 
 fn distinct<'a>(ids: impl Iterator<Item = &'a String>) -> Vec<String> {

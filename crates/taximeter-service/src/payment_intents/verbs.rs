@@ -130,7 +130,10 @@ async fn collect(
     };
     let method = payment_methods::taken(ctx, id.as_str(), intent.customer.as_ref()).await?;
     match attempt::begin(ctx, intent, method, how).await? {
-        Outcome::Declined(error) => Err(error.keeping()),
+        Outcome::Declined(error) => {
+            tell_invoice_of_failure(ctx, intent).await?;
+            Err(error.keeping())
+        }
         Outcome::Paid => tell_invoice(ctx, intent).await,
         Outcome::RequiresAction | Outcome::Processing => Ok(()),
     }
@@ -138,8 +141,15 @@ async fn collect(
 
 async fn tell_invoice(ctx: &mut Ctx, intent: &PaymentIntent) -> Result<()> {
     match (&intent.invoice, intent.status) {
-        (Some(invoice), Status::Succeeded) => payments::hook(ctx, invoice, intent).await,
+        (Some(invoice), Status::Succeeded) => payments::succeeded(ctx, invoice, intent).await,
         _ => Ok(()),
+    }
+}
+
+async fn tell_invoice_of_failure(ctx: &mut Ctx, intent: &PaymentIntent) -> Result<()> {
+    match &intent.invoice {
+        Some(invoice) => payments::failed(ctx, invoice).await,
+        None => Ok(()),
     }
 }
 
@@ -254,16 +264,8 @@ async fn name_payer(
     customer: Option<&str>,
     method: Option<&str>,
 ) -> Result<()> {
-    if let Some(id) = customer {
-        intent.customer = Some(customers::named(ctx, id, "customer").await?.id);
-    }
-    // A new customer must be one whom the payment method fits.
-    let kept = intent.payment_method.as_ref().map(|id| id.as_str().to_owned());
-    let checked = method.map(str::to_owned).or_else(|| customer.and(kept));
-    if let Some(id) = checked {
-        let taken = payment_methods::taken(ctx, &id, intent.customer.as_ref()).await?;
-        intent.payment_method = Some(taken.id);
-    }
+    let held = (&mut intent.customer, &mut intent.payment_method);
+    payment_methods::name_payer(ctx, held, customer, method).await?;
     if method.is_some() {
         intent.status = Status::RequiresConfirmation;
     }
@@ -346,7 +348,8 @@ pub async fn authenticate(ctx: &mut Ctx, id: &str, input: Authenticate) -> Resul
     match attempt::resume(ctx, &mut intent, method, authenticated).await? {
         Outcome::Paid => tell_invoice(ctx, &intent).await?,
         // The browser is told by the intent.
-        Outcome::Declined(_) | Outcome::RequiresAction | Outcome::Processing => {}
+        Outcome::Declined(_) => tell_invoice_of_failure(ctx, &intent).await?,
+        Outcome::RequiresAction | Outcome::Processing => {}
     }
     Ok(intent)
 }

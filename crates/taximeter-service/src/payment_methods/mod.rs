@@ -174,6 +174,28 @@ pub async fn taken(
     }
 }
 
+/// Puts a customer and a payment method on what is paid or set up, each if it is named.
+///
+/// # Errors
+/// As [`taken`]; a 400 when there is no such customer.
+pub async fn name_payer(
+    ctx: &mut Ctx,
+    (payer, paid_with): (&mut Option<Id<CustomerKind>>, &mut Option<Id<PaymentMethodKind>>),
+    customer: Option<&str>,
+    method: Option<&str>,
+) -> Result<()> {
+    if let Some(id) = customer {
+        *payer = Some(customers::named(ctx, id, "customer").await?.id);
+    }
+    // A new customer must be one whom the payment method fits.
+    let kept = paid_with.as_ref().map(|id| id.as_str().to_owned());
+    let checked = method.map(str::to_owned).or_else(|| customer.and(kept));
+    if let Some(id) = checked {
+        *paid_with = Some(taken(ctx, &id, payer.as_ref()).await?.id);
+    }
+    Ok(())
+}
+
 /// A payment method that a parameter names, held until the transaction ends.
 async fn named(ctx: &mut Ctx, id: &str, param: &str) -> Result<PaymentMethod> {
     if let Some(method) = make::cloned(ctx, id).await? {

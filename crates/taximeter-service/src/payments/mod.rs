@@ -193,10 +193,18 @@ pub async fn of_invoice(ctx: &mut Ctx, invoice: &Id<Invoice>) -> Result<Vec<Invo
 ///
 /// # Errors
 /// Whatever the invoice finds wrong with it.
-pub(crate) async fn hook(
+pub(crate) async fn succeeded(
     ctx: &mut Ctx,
     invoice: &Id<Invoice>,
-    _intent: &PaymentIntent,
+    intent: &PaymentIntent,
 ) -> Result<()> {
-    crate::invoices::payment_succeeded(ctx, invoice).await
+    crate::invoices::payment_succeeded(ctx, invoice, intent).await
+}
+
+/// Tells an invoice that the one who pays tried to, and was refused. That is written, with its events.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub(crate) async fn failed(ctx: &mut Ctx, invoice: &Id<Invoice>) -> Result<()> {
+    crate::invoices::payment_failed(ctx, invoice).await
 }

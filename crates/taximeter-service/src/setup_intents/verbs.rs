@@ -113,16 +113,8 @@ async fn name_owner(
     customer: Option<&str>,
     method: Option<&str>,
 ) -> Result<()> {
-    if let Some(id) = customer {
-        intent.customer = Some(customers::named(ctx, id, "customer").await?.id);
-    }
-    // A new customer must be one whom the payment method fits.
-    let kept = intent.payment_method.as_ref().map(|id| id.as_str().to_owned());
-    let checked = method.map(str::to_owned).or_else(|| customer.and(kept));
-    if let Some(id) = checked {
-        let taken = payment_methods::taken(ctx, &id, intent.customer.as_ref()).await?;
-        intent.payment_method = Some(taken.id);
-    }
+    let held = (&mut intent.customer, &mut intent.payment_method);
+    payment_methods::name_payer(ctx, held, customer, method).await?;
     if method.is_some() {
         intent.status = Status::RequiresConfirmation;
     }

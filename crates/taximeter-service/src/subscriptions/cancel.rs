@@ -4,6 +4,7 @@ use taximeter_kernel::id::{
     Customer as CustomerKind, Id, Kind as _, Subscription as SubscriptionKind,
 };
 
+use super::advance::catch_up;
 use super::ending::end_now;
 use super::input::{Cancel, CancellationDetailsInput};
 use super::prorate::Change;
@@ -32,6 +33,8 @@ pub async fn cancel(ctx: &mut Ctx, id: &str, input: Cancel) -> Result<Subscripti
     let Cancel { cancellation_details, invoice_now, prorate } = input;
     let mut customer = locked_customer_of(ctx, id).await?;
     test_clocks::follow(ctx, &customer).await?;
+    sql::lock(ctx, id).await?;
+    Box::pin(catch_up(ctx, id, &mut customer)).await?;
     let Some(before) = locked_unless_ended(ctx, id).await? else {
         return Err(ctx.no_such_path(SubscriptionKind::NOUN, id).await?);
     };

@@ -122,9 +122,8 @@ impl One<'_> {
         let classic = self.before.billing_mode == BillingModeType::Classic;
         let of = if classic { &*self.after } else { self.before };
         self.change.give_back(ctx, of, &item).await?;
-        if input.clear_usage != Some(true) {
-            self.change.bill_usage(ctx, self.before, &item).await?;
-        }
+        // `clear_usage` is of usage records: with a meter it has no effect (Stripe's).
+        self.change.bill_usage(ctx, self.before, &item).await?;
         sql::delete_item(ctx, &item.id).await?;
         Ok(true)
     }
@@ -166,12 +165,12 @@ impl One<'_> {
     }
 
     async fn reprice(&mut self, ctx: &mut Ctx, old: &Item, item: &mut Item) -> Result<()> {
-        self.change.give_back(ctx, self.before, old).await?;
+        let debits = self.change.give_back(ctx, self.before, old).await?;
         let new_price = item.price.id != old.price.id;
         if new_price {
             self.change.bill_usage(ctx, self.before, old).await?;
             if self.before.status != Status::Trialing {
-                let end = whole_at(self.after, item, self.change.at)?.end;
+                let end = self.end_of_period(ctx, item)?;
                 item.current_period = Period { start: old.current_period.start, end };
                 // An end within the old period that gave nothing back cuts the new one neither.
                 let known = self.after.cancel_at.is_none_or(|at| at < old.current_period.end);
@@ -194,7 +193,10 @@ impl One<'_> {
             }
         }
         if self.change.billed {
-            item.terms.debits.clear();
+            item.terms.debits = match self.before.billing_mode {
+                BillingModeType::Flexible => debits,
+                BillingModeType::Classic => Vec::new(),
+            };
         }
         let after = self.after.clone();
         self.change.charge(ctx, &after, item).await
@@ -221,7 +223,7 @@ impl One<'_> {
         input.metadata.apply(&mut item.metadata)?;
         let end = match (self.before.status, self.before.trial_end) {
             (Status::Trialing, Some(end)) => end,
-            _ => whole_at(self.after, &item, self.change.at)?.end,
+            _ => self.end_of_period(ctx, &item)?,
         };
         // Usage is its own from now on only: what was used before is another item's, or nobody's.
         let metered = item.price.usage_type() == UsageType::Metered;
@@ -236,6 +238,18 @@ impl One<'_> {
         sql::insert_item(ctx, &item).await?;
         self.after.items.push(item);
         Ok(true)
+    }
+
+    /// The end of the period that an item is in as of the change. It must not be over.
+    fn end_of_period(&self, ctx: &Ctx, item: &Item) -> Result<Timestamp> {
+        let end = whole_at(self.after, item, self.change.at)?.end;
+        if end <= ctx.now {
+            return Err(Error::invalid(
+                "Invalid proration_date: the period of the new price that it is in is over.",
+            )
+            .param("proration_date"));
+        }
+        Ok(end)
     }
 
     async fn check_price(&self, ctx: &mut Ctx, price: &Price, but: Option<usize>) -> Result<()> {

@@ -8,15 +8,13 @@ use super::input::{ITEMS_MAX, ItemUpdate, PaymentBehavior, ProrationBehavior};
 use super::pending_update::{self, Billed, Made};
 use super::propose::{check_recurrences, too_many_items};
 use super::update::{Pay, not_while_incomplete, only_metadata};
-use super::{Item, ItemThresholdsInput, Status, Subscription, named, sql};
+use super::{Item, ItemThresholdsInput, Status, Subscription, held, named, sql};
 use crate::ctx::Ctx;
-use crate::customers;
 use crate::discounts::DiscountInput;
 use crate::error::{Error, Result};
 use crate::page::List as Page;
 use crate::params::{Clear, MetadataChange, Text};
 use crate::prices::PriceData;
-use crate::test_clocks;
 
 crate::params! {
     /// The items of a subscription.
@@ -188,11 +186,7 @@ pub async fn delete(ctx: &mut Ctx, id: &str, input: Delete) -> Result<Value> {
 
 /// Makes a change of one item as a change of its subscription.
 async fn change(ctx: &mut Ctx, id: &str, input: ItemUpdate, how: How) -> Result<Subscription> {
-    let seen = super::retrieve(ctx, id).await?;
-    let mut customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
-    test_clocks::follow(ctx, &customer).await?;
-    sql::lock(ctx, id).await?;
-    let before = super::retrieve(ctx, id).await?;
+    let (before, mut customer) = held(ctx, id).await?;
     if before.has_ended() {
         return Err(only_metadata());
     }

@@ -4,15 +4,13 @@ use serde_json::Value;
 
 use super::input::FlexibleInput;
 use super::update::only_metadata;
-use super::{BillingModeType, ProrationDiscounts, Subscription, retrieve, sql};
+use super::{BillingModeType, ProrationDiscounts, Subscription, held};
 use crate::choice;
 use crate::ctx::Ctx;
-use crate::customers;
-use crate::discounts::{self, Delete};
+use crate::discounts::{self, Delete, Holder};
 use crate::error::{Error, Result};
 use crate::invoices;
 use crate::subscription_schedules;
-use crate::test_clocks;
 
 choice! {
     /// The rules that a subscription can go over to.
@@ -45,7 +43,7 @@ crate::params! {
 /// # Errors
 /// A 404 when there is none, a 400 when it is over or billed so already.
 pub async fn migrate(ctx: &mut Ctx, id: &str, input: Migrate) -> Result<Subscription> {
-    let before = held(ctx, id).await?;
+    let (before, _) = held(ctx, id).await?;
     if before.has_ended() {
         return Err(only_metadata());
     }
@@ -69,14 +67,17 @@ pub async fn migrate(ctx: &mut Ctx, id: &str, input: Migrate) -> Result<Subscrip
 /// # Errors
 /// A 404 when there is no such subscription, or nothing is taken off it.
 pub async fn delete_discount(ctx: &mut Ctx, id: &str, _: Delete) -> Result<Value> {
-    let before = held(ctx, id).await?;
+    let (before, _) = held(ctx, id).await?;
     if before.has_ended() {
         return Err(only_metadata());
     }
     let mut after = before.clone();
     let mut last = None;
-    for discount in invoices::parsed(&std::mem::take(&mut after.terms.discounts))? {
-        last = Some(discounts::remove(ctx, &discount).await?);
+    let ids = invoices::parsed(&std::mem::take(&mut after.terms.discounts))?;
+    for discount in discounts::of(ctx, &ids).await? {
+        // One that was taken from the customer stays theirs.
+        let own = discount.is_of(Holder::Subscription(&before.id));
+        last = Some(if own { discounts::remove(ctx, &discount.id).await? } else { discount });
     }
     let Some(removed) = last else {
         return Err(Error::invalid(format!("No active discount for subscription: {id}"))
@@ -85,12 +86,4 @@ pub async fn delete_discount(ctx: &mut Ctx, id: &str, _: Delete) -> Result<Value
     };
     super::save(ctx, &before, &after).await?;
     Ok(removed.wire())
-}
-
-async fn held(ctx: &mut Ctx, id: &str) -> Result<Subscription> {
-    let seen = retrieve(ctx, id).await?;
-    let customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
-    test_clocks::follow(ctx, &customer).await?;
-    sql::lock(ctx, id).await?;
-    retrieve(ctx, id).await
 }

@@ -31,8 +31,8 @@ mod wire;
 use std::collections::BTreeMap;
 
 pub use additions::{AddInvoiceItem, EndInput, EndType, SpanInput, StartInput, StartType};
-pub(crate) use advance::unbilled_from;
 pub use advance::{advance, put_down};
+pub(crate) use advance::{go_on, unbilled_from};
 pub use cancel::{cancel, cancel_all_of_customer};
 pub use create::create;
 pub(crate) use create::{begin, checked_days, refuse_too_many};
@@ -48,9 +48,7 @@ pub(crate) use periods::in_advance;
 pub(crate) use propose::{checked_mode, propose};
 pub(crate) use proposed::{first_charge, propose_preview};
 pub use resume::{Resume, resume};
-pub(crate) use scheduled::{
-    Scheduled, change, held, no_such, pass_ahead, set_thresholds, thresholds_of,
-};
+pub(crate) use scheduled::{Scheduled, change, no_such, pass_ahead, set_thresholds, thresholds_of};
 use serde_json::Value;
 pub(crate) use standing::{default_payment_method, paid_with, set_up_with};
 pub use standing::{invoice_not_paid, invoice_paid, invoice_void};
@@ -71,13 +69,14 @@ pub use types::{
 pub use update::update;
 
 use crate::ctx::Ctx;
-use crate::customers::Customer;
+use crate::customers::{self, Customer};
 use crate::error::{Error, Result};
 use crate::invoices::{self, Invoice};
 use crate::outbox;
 use crate::page::List as Page;
 use crate::params::Choice;
 use crate::search::{self, Search};
+use crate::test_clocks;
 
 /// The most subscriptions of one customer that are not canceled (Stripe's bound).
 pub const SUBSCRIPTIONS_PER_CUSTOMER_MAX: i64 = 500;
@@ -103,6 +102,20 @@ pub async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Subscription>> {
     let Some(mut subscription) = sql::find(ctx, id).await? else { return Ok(None) };
     sql::load_items(ctx, &mut subscription).await?;
     Ok(Some(subscription))
+}
+
+/// Holds a subscription that is to change, and its customer before it. Time is the customer's, and what
+/// it has brought is done.
+///
+/// # Errors
+/// A 404 when there is no such subscription.
+pub(crate) async fn held(ctx: &mut Ctx, id: &str) -> Result<(Subscription, Customer)> {
+    let seen = retrieve(ctx, id).await?;
+    let mut customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
+    test_clocks::follow(ctx, &customer).await?;
+    sql::lock(ctx, id).await?;
+    Box::pin(advance::catch_up(ctx, id, &mut customer)).await?;
+    Ok((retrieve(ctx, id).await?, customer))
 }
 
 /// Writes a changed subscription and its items, and the event that tells of it.

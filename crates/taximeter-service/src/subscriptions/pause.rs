@@ -7,14 +7,13 @@ use super::pending_update::Billed;
 use super::prorate::Change;
 use super::update::Pay;
 use super::{
-    BillingModeType, CollectionMethod, Paused, PausedReason, Status, Subscription, pending_update,
-    retrieve, sql,
+    BillingModeType, CollectionMethod, Paused, PausedReason, Status, Subscription, held,
+    pending_update, retrieve,
 };
 use crate::choice;
 use crate::ctx::Ctx;
-use crate::customers;
 use crate::error::{Error, Result};
-use crate::{outbox, test_clocks};
+use crate::outbox;
 
 choice! {
     /// Until when usage is billed.
@@ -100,11 +99,7 @@ crate::params! {
 /// # Errors
 /// A 404 when there is none, or it is over; a 400 when it cannot be paused.
 pub async fn pause(ctx: &mut Ctx, id: &str, input: Pause) -> Result<Subscription> {
-    let seen = retrieve(ctx, id).await?;
-    let mut customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
-    test_clocks::follow(ctx, &customer).await?;
-    sql::lock(ctx, id).await?;
-    let before = retrieve(ctx, id).await?;
+    let (before, mut customer) = held(ctx, id).await?;
     refuse(&before)?;
     let before = pending_update::give_up(ctx, before, &mut customer).await?;
     let (usage, unused) = match input.bill_for {

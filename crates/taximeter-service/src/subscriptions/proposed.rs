@@ -100,6 +100,8 @@ pub(crate) async fn propose_preview(
         sub.terms.default_tax_rates =
             sub.tax_rates.iter().map(|rate| rate.id.as_str().to_owned()).collect();
     }
+    let labelled = details.metadata.apply(&mut sub.metadata);
+    labelled.map_err(|error| error.within("subscription_details"))?;
     let timed = timing.set(&mut sub, ctx.now);
     timed.map_err(|error| error.within("subscription_details"))?;
     let first = first::lines(ctx, &sub, timing.charged).await?;

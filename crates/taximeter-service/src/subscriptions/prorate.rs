@@ -12,12 +12,13 @@ use taximeter_kernel::totals::{self, Level, Line as Amount, Reduction};
 use super::advance::unbilled_from;
 use super::thresholds::usage_lines;
 use super::{BillingModeType, Debit, Item, ProrationDiscounts, Subscription, periods};
+use crate::coupons::Duration;
 use crate::ctx::Ctx;
 use crate::discounts::{self, Discount};
 use crate::error::{Error, Result};
 use crate::invoice_items::{self, Credited, NewItem, ProrationDetails};
 use crate::invoices::{self, too_large, whole_amount};
-use crate::products;
+use crate::{customers, products};
 
 /// A change of a subscription's items at an instant.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +31,7 @@ pub(super) struct Change {
 
 impl Change {
     /// Gives back what was charged for the rest of an item's period. `before` is the subscription as
-    /// it was charged.
+    /// it was charged. Returns what was charged, with what of it is given back.
     ///
     /// # Errors
     /// A 400 when an amount does not fit.
@@ -39,25 +40,31 @@ impl Change {
         ctx: &mut Ctx,
         before: &Subscription,
         item: &Item,
-    ) -> Result<()> {
+    ) -> Result<Vec<Debit>> {
         if !self.billed || item.price.usage_type() == UsageType::Metered {
-            return Ok(());
+            return Ok(item.terms.debits.clone());
         }
-        for debit in charged(ctx, before, item).await? {
+        let mut debits = charged(ctx, before, item).await?;
+        for debit in &mut debits {
             let period = Period { start: Timestamp(debit.start), end: Timestamp(debit.end) };
-            // It was for a time that is over.
-            if self.at >= period.end {
+            let until = given_from(ctx, debit).await?;
+            // It was for a time that is over, or is given back already.
+            if self.at >= until || until <= period.start {
                 continue;
             }
             let net = Net { amount: debit.amount, discounts: debit.discounts.clone() };
-            let rest = Period { start: self.at, end: period.end };
+            let net = net.between(period, self.at, until)?.given_back()?;
+            let rest = Period { start: self.at, end: until };
             let whole = period.contains(self.at).then_some(period);
-            // What did not begin yet is given back whole.
-            let net = if whole.is_some() { net.of_part(period, rest)? } else { net };
-            let net = net.given_back()?;
-            self.put(ctx, before, item, Part { net, rest, whole, debit: Some(&debit) }).await?;
+            let part = Part { net, rest, whole, debit: Some(debit) };
+            let credit = self.put(ctx, before, item, part).await?;
+            debit.given.push((credit, self.at.0));
         }
-        Ok(())
+        match before.billing_mode {
+            BillingModeType::Flexible => Ok(debits),
+            // What was charged is reckoned anew each time.
+            BillingModeType::Classic => Ok(item.terms.debits.clone()),
+        }
     }
 
     /// Charges an item for the rest of the period it is in, and notes on it what was charged. `after`
@@ -77,7 +84,8 @@ impl Change {
         let end = periods::whole_at(after, item, self.at)?.end;
         let end = item.terms.paid_until.map_or(end, |until| end.min(Timestamp(until)));
         let rest = Period { start: self.at, end: end.max(self.at) };
-        item.terms.debits = vec![self.charge_part(ctx, after, item, rest).await?];
+        let debit = self.charge_part(ctx, after, item, rest).await?;
+        item.terms.debits.push(debit);
         Ok(())
     }
 
@@ -95,7 +103,8 @@ impl Change {
         let part = Part { net, rest, whole: Some(whole), debit: None };
         let id = self.put(ctx, after, item, part).await?;
         let (start, end) = (rest.start.0, rest.end.0);
-        Ok(Debit { line: None, invoice_item: Some(id), amount, discounts, start, end })
+        let given = Vec::new();
+        Ok(Debit { line: None, invoice_item: Some(id), amount, discounts, start, end, given })
     }
 
     /// Brings what is paid for of the periods that items are in in line with the end that `after` has:
@@ -125,8 +134,7 @@ impl Change {
             }
             if self.billed && will < was {
                 let change = Self { at: will, ..self };
-                change.give_back(ctx, before, item).await?;
-                cut(&mut item.terms.debits, will)?;
+                item.terms.debits = change.give_back(ctx, before, item).await?;
             } else if self.billed {
                 let change = Self { at: was, ..self };
                 let part = Period { start: was, end: will };
@@ -167,6 +175,7 @@ impl Change {
                 unit_amount: line.unit_amount,
                 description: line.description,
                 discountable: line.details.discountable,
+                discounts: invoices::parsed(&item.terms.discounts)?,
                 period,
                 ..new_item(before, item)
             };
@@ -222,6 +231,15 @@ impl Net {
     fn of_part(&self, period: Period, part: Period) -> Result<Self> {
         self.each(|amount| {
             prorate::of_part(amount, period, part).map_err(|error| too_large().because(error))
+        })
+    }
+
+    /// What falls on the time between two instants: 1000 for 30 days are 333 from the 20th to the end,
+    /// and 1000 from before the first.
+    fn between(&self, period: Period, from: Timestamp, until: Timestamp) -> Result<Self> {
+        self.each(|amount| {
+            let rest = rest_from(amount, period, from)?;
+            rest.checked_sub(rest_from(amount, period, until)?).ok_or_else(too_large)
         })
     }
 
@@ -285,29 +303,45 @@ fn credited(debit: &Debit) -> Option<Credited> {
     Some(Credited::InvoiceItem { invoice_item })
 }
 
-/// Takes off what was charged what of it was given back: for the time from an instant on.
-fn cut(debits: &mut Vec<Debit>, at: Timestamp) -> Result<()> {
-    debits.retain(|debit| debit.start < at.0);
-    for debit in debits.iter_mut().filter(|debit| debit.end > at.0) {
-        let period = Period { start: Timestamp(debit.start), end: Timestamp(debit.end) };
-        let rest = Period { start: at, end: period.end };
-        let left = Net { amount: debit.amount, discounts: std::mem::take(&mut debit.discounts) };
-        // What is left is what was not given back, to the minor unit.
-        let left = left.each(|amount| {
-            let back = prorate::of_part(amount, period, rest);
-            let back = back.map_err(|error| too_large().because(error))?;
-            amount.checked_sub(back).ok_or_else(too_large)
-        })?;
-        (debit.amount, debit.discounts, debit.end) = (left.amount, left.discounts, at.0);
+/// What of an amount is for the time from an instant to the end of the period that it is for.
+fn rest_from(amount: i64, period: Period, at: Timestamp) -> Result<i64> {
+    if at >= period.end {
+        return Ok(0);
     }
-    Ok(())
+    if at <= period.start {
+        return Ok(amount);
+    }
+    let rest = Period { start: at, end: period.end };
+    prorate::of_part(amount, period, rest).map_err(|error| too_large().because(error))
+}
+
+/// From when on a debit is given back already, by an invoice item that is still there.
+async fn given_from(ctx: &mut Ctx, debit: &Debit) -> Result<Timestamp> {
+    let mut from = debit.end;
+    for (credit, at) in &debit.given {
+        if *at < from && item_amount(ctx, credit).await?.is_some() {
+            from = *at;
+        }
+    }
+    Ok(Timestamp(from))
 }
 
 /// What was charged for the time of an item: in flexible mode what really was, in classic mode what
 /// it costs as it is.
 async fn charged(ctx: &mut Ctx, before: &Subscription, item: &Item) -> Result<Vec<Debit>> {
     if before.billing_mode == BillingModeType::Flexible {
-        return Ok(item.terms.debits.clone());
+        let mut debits = Vec::new();
+        for debit in &item.terms.debits {
+            // As it stands now: a draft may have changed since, an invoice may be taken back.
+            match amount_of(ctx, debit).await? {
+                Some(amount) if amount == debit.amount => debits.push(debit.clone()),
+                Some(amount) => {
+                    debits.push(Debit { amount, discounts: Vec::new(), ..debit.clone() });
+                }
+                None => {}
+            }
+        }
+        return Ok(debits);
     }
     let paid = item.paid_period();
     let (start, end) = (paid.start.0, paid.end.0);
@@ -315,7 +349,28 @@ async fn charged(ctx: &mut Ctx, before: &Subscription, item: &Item) -> Result<Ve
     let net = net_amount(ctx, before, item).await?;
     let Net { amount, discounts } = if paid == whole { net } else { net.of_part(whole, paid)? };
     let line = item.terms.debits.first().and_then(|debit| debit.line.clone());
-    Ok(vec![Debit { line, invoice_item: None, amount, discounts, start, end }])
+    let given = Vec::new();
+    Ok(vec![Debit { line, invoice_item: None, amount, discounts, start, end, given }])
+}
+
+/// What a line or an invoice item charges, after discounts; nothing where it is gone or taken back.
+async fn amount_of(ctx: &mut Ctx, debit: &Debit) -> Result<Option<i64>> {
+    if let Some((invoice, line)) = &debit.line {
+        return invoices::charged_by(ctx, invoice, line).await;
+    }
+    match &debit.invoice_item {
+        Some(id) => item_amount(ctx, id).await,
+        None => Ok(None),
+    }
+}
+
+/// What an invoice item comes to; nothing where it was deleted, or its invoice taken back.
+async fn item_amount(ctx: &mut Ctx, id: &str) -> Result<Option<i64>> {
+    let Some(item) = invoice_items::find(ctx, id).await? else { return Ok(None) };
+    match &item.invoice {
+        Some(invoice) if invoices::is_void(ctx, invoice.as_str()).await? => Ok(None),
+        _ => Ok(Some(item.net_amount.unwrap_or(item.amount))),
+    }
 }
 
 /// What an item costs for a whole period after the discounts of its own and of its subscription, of
@@ -334,7 +389,13 @@ async fn net_amount(ctx: &mut Ctx, sub: &Subscription, item: &Item) -> Result<Ne
     let last = licensed.len().checked_sub(1);
     let place = last.ok_or_else(|| Error::internal("an item that is not licensed is prorated"))?;
     let mut reductions: Vec<(Discount, Reduction)> = Vec::new();
-    for discount in read(ctx, &sub.terms.discounts).await? {
+    // Where a subscription has none of its own, its customer's is taken off, as on its invoices.
+    let mut of_sub = read(ctx, &sub.terms.discounts).await?;
+    if sub.terms.discounts.is_empty() && !sub.terms.own_discounts_only {
+        let customer = customers::retrieve_any(ctx, sub.customer.as_str()).await?;
+        of_sub.extend(customer.discount.filter(|discount| lasts(discount, ctx.now)));
+    }
+    for discount in of_sub {
         let of_all = reduction(sub, &discount, Level::Invoice, &licensed, None);
         let of_all = match sub.billing_mode {
             BillingModeType::Flexible => of_all,
@@ -384,8 +445,14 @@ fn evenly(
 async fn read(ctx: &mut Ctx, ids: &[String]) -> Result<Vec<Discount>> {
     let ids: Vec<Id<DiscountKind>> = invoices::parsed(ids)?;
     let mut discounts = discounts::of(ctx, &ids).await?;
-    discounts.retain(|discount| discount.active_at(ctx.now));
+    discounts.retain(|discount| lasts(discount, ctx.now));
     Ok(discounts)
+}
+
+/// Whether a discount is taken off what is prorated: one of a single use is for one invoice, and is
+/// still there for the next renewal.
+fn lasts(discount: &Discount, at: Timestamp) -> bool {
+    discount.active_at(at) && discount.coupon.duration != Duration::Once
 }
 
 fn reduction(

@@ -8,14 +8,14 @@ use taximeter_kernel::time::{HOUR_S, Period, Timestamp};
 use super::input::{AnchorChange, AnchorChangeInput, ProrationBehavior};
 use super::periods::{begin, whole_at};
 use super::prorate::Change;
-use super::{CollectionMethod, Resuming, Status, Subscription, advance, retrieve, sql};
+use super::{CollectionMethod, Resuming, Status, Subscription, advance, held, retrieve};
 use crate::choice;
 use crate::ctx::Ctx;
-use crate::customers::{self, Customer};
+use crate::customers::Customer;
 use crate::error::{Error, Kind, Result};
 use crate::invoices::{self, BillingReason, Collected, Draft, Invoice, Line};
+use crate::outbox;
 use crate::params::OrWord;
-use crate::{outbox, test_clocks};
 
 /// How long the invoice of a resumption may stay unpaid, in seconds (Stripe's).
 const RESUMING_S: i64 = 23 * HOUR_S;
@@ -50,11 +50,7 @@ crate::params! {
 /// # Errors
 /// A 404 when there is none, or it is over; a 400 when it is not paused, or an amount does not fit.
 pub async fn resume(ctx: &mut Ctx, id: &str, input: Resume) -> Result<Subscription> {
-    let seen = retrieve(ctx, id).await?;
-    let mut customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
-    test_clocks::follow(ctx, &customer).await?;
-    sql::lock(ctx, id).await?;
-    let before = retrieve(ctx, id).await?;
+    let (before, mut customer) = held(ctx, id).await?;
     refuse(&before)?;
     let anchor = match input.billing_cycle_anchor {
         None => AnchorChange::Now,
@@ -143,14 +139,17 @@ async fn come_back(
             .param("proration_date"));
         }
         let period = Period { start: ctx.now, end: whole.end };
-        item.enter(period, None);
-        if item.price.usage_type() == UsageType::Licensed {
+        let licensed = item.price.usage_type() == UsageType::Licensed;
+        if licensed && change.billed {
             // What was paid for and not given back when it was paused.
             change.give_back(ctx, before, item).await?;
             item.terms.debits.clear();
-            item.terms.paid_until = as_it_will_be.ends_within(period).map(|at| at.0);
-            change.charge(ctx, &as_it_will_be, item).await?;
         }
+        item.enter(period, None);
+        if licensed {
+            item.terms.paid_until = as_it_will_be.ends_within(period).map(|at| at.0);
+        }
+        change.charge(ctx, &as_it_will_be, item).await?;
     }
     Ok(())
 }
@@ -191,7 +190,10 @@ async fn await_payment(
     on: ResumeOn,
 ) -> Result<()> {
     let until = ctx.now.0.saturating_add(RESUMING_S);
-    after.terms.resuming = Some(Resuming { invoice: invoice.id.as_str().to_owned(), until });
+    let debits = before.items.iter();
+    let debits = debits.map(|item| (item.id.as_str().to_owned(), item.terms.debits.clone()));
+    let id = invoice.id.as_str().to_owned();
+    after.terms.resuming = Some(Resuming { invoice: id, until, debits: debits.collect() });
     super::save(ctx, before, &after).await?;
     let default = after.terms.default_payment_method.as_deref();
     let tried = on == ResumeOn::Attempt && invoices::can_be_charged(ctx, customer, default).await?;
@@ -246,10 +248,10 @@ pub(super) async fn invoice_void(
     invoice: &Invoice,
 ) -> Result<()> {
     let mut after = before.clone();
-    if after.terms.resuming.take_if(|resuming| resuming.invoice == invoice.id.as_str()).is_none() {
-        return Ok(());
+    match after.terms.resuming.take_if(|resuming| resuming.invoice == invoice.id.as_str()) {
+        Some(resuming) => stay_paused(ctx, &before, after, &resuming).await,
+        None => Ok(()),
     }
-    stay_paused(ctx, &before, after).await
 }
 
 /// The invoice of a resumption was not paid in time: it is taken back.
@@ -263,7 +265,7 @@ pub(super) async fn give_up(
 ) -> Result<()> {
     let mut after = before.clone();
     let Some(resuming) = after.terms.resuming.take() else { return Ok(()) };
-    stay_paused(ctx, &before, after).await?;
+    stay_paused(ctx, &before, after, &resuming).await?;
     let held = invoices::locked_with_customer(ctx, &resuming.invoice).await?;
     let Some((mut invoice, mut held)) = held else { return Ok(()) };
     if invoice.status == invoices::Status::Open {
@@ -274,10 +276,16 @@ pub(super) async fn give_up(
 }
 
 /// The periods that were to begin do not.
-async fn stay_paused(ctx: &mut Ctx, before: &Subscription, mut after: Subscription) -> Result<()> {
+async fn stay_paused(
+    ctx: &mut Ctx,
+    before: &Subscription,
+    mut after: Subscription,
+    resuming: &Resuming,
+) -> Result<()> {
     for item in &mut after.items {
         item.current_period.end = item.current_period.start;
-        item.terms.debits.clear();
+        let had = resuming.debits.iter().find(|(id, _)| id == item.id.as_str());
+        item.terms.debits = had.map(|(_, debits)| debits.clone()).unwrap_or_default();
     }
     super::save(ctx, before, &after).await?;
     super::put_down(ctx, &after).await

@@ -71,7 +71,8 @@ pub async fn invoice_not_paid(ctx: &mut Ctx, invoice: &Invoice, exhausted: bool)
         return Ok(());
     }
     let mut after = before.clone();
-    if matches!(after.status, Status::Active | Status::Trialing) {
+    // A trial goes on: what is not paid is of the time before it.
+    if after.status == Status::Active {
         after.status = Status::PastDue;
     }
     if exhausted && after.status == Status::PastDue {

@@ -142,6 +142,10 @@ pub struct Resuming {
     pub invoice: String,
     /// Until when it can be paid, in seconds.
     pub until: i64,
+    /// What had been charged for the time of each item, by its id: so it is again if the invoice is
+    /// taken back.
+    #[serde(default)]
+    pub debits: Vec<(String, Vec<Debit>)>,
 }
 
 /// How often pending items are billed by themselves.
@@ -242,6 +246,9 @@ pub struct Debit {
     pub start: i64,
     /// to here.
     pub end: i64,
+    /// What of it is given back: by which invoice items, each from when on.
+    #[serde(default)]
+    pub given: Vec<(String, i64)>,
 }
 
 impl Debit {
@@ -261,6 +268,7 @@ impl Debit {
             discounts: Vec::new(),
             start: start.0,
             end: end.0,
+            given: Vec::new(),
         }
     }
 }

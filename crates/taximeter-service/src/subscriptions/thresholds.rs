@@ -17,6 +17,7 @@ use super::update::open_periods;
 use super::{Item, ItemThresholds, Status, Subscription, Thresholds};
 use crate::ctx::Ctx;
 use crate::customers::Customer;
+use crate::discounts::{self, Discount};
 use crate::error::{Error, Result};
 use crate::invoices::{
     self, BillingReason, Draft, Invoice, Line, LineDetails, ThresholdReason, lines_of_item,
@@ -55,6 +56,9 @@ crate::params! {
 pub struct BilledEarly {
     /// In minor units, after discounts.
     pub amount: i64,
+    /// What discounts took off, each with its id. What one that is over took off is not taken back.
+    #[serde(default)]
+    pub off: Vec<(String, i64)>,
     /// How many units, exactly.
     pub quantity: String,
     /// Minor units for each, where that was one amount.
@@ -75,11 +79,7 @@ pub(super) fn set(sub: &mut Subscription, input: Clear<ThresholdsInput>) -> Resu
         Clear::Set(input) => input,
     };
     let param = "billing_thresholds[amount_gte]";
-    let mut fixed = 0_i64;
-    for item in &sub.items {
-        let amount = whole_amount(sub, item)?.unwrap_or(0);
-        fixed = fixed.checked_add(amount).ok_or_else(too_large)?;
-    }
+    let fixed = fixed_minor(sub)?;
     check_least(input.amount_gte)?;
     match input.amount_gte {
         Some(amount) if amount <= fixed => {
@@ -96,6 +96,20 @@ pub(super) fn set(sub: &mut Subscription, input: Clear<ThresholdsInput>) -> Resu
         reset_billing_cycle_anchor: Some(input.reset_billing_cycle_anchor.unwrap_or(false)),
     });
     Ok(())
+}
+
+/// What the licensed prices of a subscription cost in a period, in minor units before discounts: two
+/// seats at 700 are 1400, and usage is nothing.
+///
+/// # Errors
+/// A 400 when that does not fit.
+pub(super) fn fixed_minor(sub: &Subscription) -> Result<i64> {
+    let mut fixed = 0_i64;
+    for item in &sub.items {
+        let amount = whole_amount(sub, item)?.unwrap_or(0);
+        fixed = fixed.checked_add(amount).ok_or_else(too_large)?;
+    }
+    Ok(fixed)
 }
 
 /// Holds an amount against the least one.
@@ -159,6 +173,15 @@ pub(crate) async fn usage_lines(
     let Some(early) = early.filter(|_| item.price.usage_type() == UsageType::Metered) else {
         return Ok(lines);
     };
+    let mut amount = early.amount;
+    let ids: Vec<String> = early.off.iter().map(|(id, _)| id.clone()).collect();
+    let discounts = discounts::of(ctx, &invoices::parsed(&ids)?).await?;
+    for (id, off) in &early.off {
+        let again = |discount: &Discount| discount.id.as_str() == id && discount.active_at(ctx.now);
+        if !discounts.iter().any(again) {
+            amount = amount.checked_add(*off).ok_or_else(too_large)?;
+        }
+    }
     let unit = early.unit_amount.as_deref().map(str::parse::<Decimal>).transpose();
     let description = match unit.map_err(Error::internal)? {
         Some(unit) => {
@@ -169,7 +192,7 @@ pub(crate) async fn usage_lines(
     };
     lines.push(Line {
         id: ctx.new_id(),
-        amount: early.amount.checked_neg().ok_or_else(too_large)?,
+        amount: amount.checked_neg().ok_or_else(too_large)?,
         quantity: early.quantity.parse().map_err(Error::internal)?,
         description: Some(description),
         period,
@@ -327,11 +350,13 @@ fn reached(sub: &Subscription, invoice: &Invoice) -> Result<Option<ThresholdReas
 /// What of an item's period is billed with a threshold invoice.
 fn billed_by(invoice: &Invoice, item: &Item) -> Result<Option<BilledEarly>> {
     let mut amount = 0_i64;
-    let mut units = Vec::new();
+    let (mut off, mut units) = (Vec::new(), Vec::new());
     for line in used(invoice, item) {
-        let off: i64 = line.details.discount_amounts.iter().map(|off| off.amount).sum();
-        let gross = line.details.gross.unwrap_or(line.amount);
-        let net = gross.checked_sub(off).ok_or_else(too_large)?;
+        let mut net = line.details.gross.unwrap_or(line.amount);
+        for discount in line.details.discount_amounts.iter().filter(|off| off.amount != 0) {
+            net = net.checked_sub(discount.amount).ok_or_else(too_large)?;
+            off.push((discount.discount.clone(), discount.amount));
+        }
         amount = amount.checked_add(net).ok_or_else(too_large)?;
         units.push(line.unit_amount);
     }
@@ -340,7 +365,7 @@ fn billed_by(invoice: &Invoice, item: &Item) -> Result<Option<BilledEarly>> {
         _ => None,
     };
     let quantity = quantity_of(used(invoice, item))?.to_string();
-    Ok((!units.is_empty()).then_some(BilledEarly { amount, quantity, unit_amount }))
+    Ok((!units.is_empty()).then_some(BilledEarly { amount, off, quantity, unit_amount }))
 }
 
 /// Looks, and reads the subscription anew.

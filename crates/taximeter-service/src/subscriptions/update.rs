@@ -4,7 +4,7 @@ use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::{Period, Timestamp};
 
 use super::additions::AddInvoiceItem;
-use super::advance::{note_debits, unbilled_from};
+use super::advance::{hold_back, note_debits, unbilled_from};
 use super::cancel::apply_details;
 use super::change::{Terms, change_items};
 use super::create::{checked_days, set_invoice_settings, set_payment_settings};
@@ -12,19 +12,21 @@ use super::input::{AnchorChange, AnchorChangeInput, ItemUpdate, Now, PaymentBeha
 use super::pending_update::{Billed, Made};
 use super::periods::{begin, recurrence_of};
 use super::prorate::Change;
-use super::thresholds::{self, ThresholdsInput, usage_lines};
+use super::thresholds::{self, ThresholdsInput, fixed_minor, usage_lines};
 use super::timing::{after_days, both_ends, checked_trial_end, resolved_end};
 use super::{
-    BillingModeType, CollectionMethod, PauseCollection, Status, Subscription, TrialSettings,
-    pending, pending_update, retrieve, sql, standing,
+    BillingModeType, CollectionMethod, PauseCollection, Status, Subscription, TrialSettings, held,
+    pending, pending_update, standing,
 };
 use crate::ctx::Ctx;
-use crate::customers::{self, Customer};
+use crate::customers::Customer;
 use crate::discounts::{self, Holder};
 use crate::error::{Error, Result};
-use crate::invoices::{self, BillingReason, Collected, Draft, Invoice, Line, line_of_trial};
+use crate::invoices::{
+    self, BillingReason, Collected, Draft, Invoice, Line, line_of_trial, lines_of_item,
+};
 use crate::params::{Clear, OrWord};
-use crate::{payment_methods, prices, tax_rates, test_clocks};
+use crate::{payment_methods, prices, tax_rates};
 
 /// Changes a subscription.
 ///
@@ -32,18 +34,15 @@ use crate::{payment_methods, prices, tax_rates, test_clocks};
 /// A 404 when there is none, a 400 when the change is against the rules, a 402 when it must be paid
 /// and is not.
 pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Subscription> {
-    let seen = retrieve(ctx, id).await?;
-    let mut customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
-    test_clocks::follow(ctx, &customer).await?;
-    sql::lock(ctx, id).await?;
-    let before = retrieve(ctx, id).await?;
+    let (before, mut customer) = held(ctx, id).await?;
     refuse_by_status(&before, &input)?;
     let mut after = before.clone();
     let (input, plan) = Plan::take(input);
     set_plain(&mut after, &input)?;
     pending::set(&mut after, &input.pending_invoice_item_interval, ctx.now)?;
     set_named(ctx, &customer, &mut after, &input).await?;
-    plan.carry_out(ctx, &mut customer, before, after).await
+    // On the heap: it is large.
+    Box::pin(plan.carry_out(ctx, &mut customer, before, after)).await
 }
 
 fn refuse_by_status(before: &Subscription, input: &Update) -> Result<()> {
@@ -183,6 +182,7 @@ pub(super) async fn set_named(
     let (holder, currency) = (Holder::Subscription(&after.id), after.currency);
     let made =
         discounts::replace(ctx, holder, customer, currency, &held, inputs, "discounts").await?;
+    discounts::check_minimum(ctx, &made, fixed_minor(after)?, currency, "discounts").await?;
     after.terms.discounts = made.iter().map(|made| made.id.as_str().to_owned()).collect();
     Ok(())
 }
@@ -274,13 +274,17 @@ impl Plan {
         };
         let (change, at_once) = self.terms.change(before, ctx.now)?;
         let ends_trial = trial == Some(None) && before.status == Status::Trialing;
+        if ends_trial {
+            refuse_without_method(ctx, customer, &after).await?;
+        }
         let begins_trial = matches!(trial, Some(Some(_))) && before.status != Status::Trialing;
-        let anew = self.anchor_now || ends_trial || begins_trial;
         // In classic mode an invoice of periods that begin anew is of nothing else.
         let alone = self.anchor_now && at_once && before.billing_mode == BillingModeType::Classic;
         let left = if alone { pending_update::pending_now(ctx, before).await? } else { Vec::new() };
-        let mut lines = Vec::new();
         let unpriced = Change { billed: false, ..change };
+        let asked = self.anchor_now || ends_trial || begins_trial;
+        let anew = asked || resets_anchor(ctx, customer, before, &after, &self.items).await?;
+        let mut lines = Vec::new();
         if anew {
             lines.extend(close_periods(ctx, before, change).await?);
         }
@@ -298,27 +302,44 @@ impl Plan {
         set_end(&mut after, by_date, None, ctx.now)?;
         let of_items = if anew { unpriced } else { change };
         let changed = change_items(ctx, customer, before, &mut after, self.items, of_items).await?;
-        let reset = !anew && changed && resets_anchor(before, &after)?;
-        let fresh = anew || reset || matches!(trial, Some(Some(_)));
+        let fresh = anew || matches!(trial, Some(Some(_)));
         if let Some(Some(end)) = trial {
             lines.extend(set_trial(ctx, &mut after, end).await?);
-        } else if anew || reset {
-            if reset {
-                lines.extend(close_usage(ctx, before, change).await?);
-            }
+        } else if anew {
             lines.extend(open_periods(ctx, &mut after).await?);
         }
         set_end(&mut after, by_word, with_period, ctx.now)?;
+        if after.cancel_at_period_end {
+            // It goes where the period goes.
+            after.cancel_at = after.next_boundary();
+        }
         let ends = !fresh && change.follow_end(ctx, before, &mut after).await?;
         thresholds::set(&mut after, self.thresholds)?;
         Ok(Made {
             after,
             additions: self.additions,
             billed: Billed { lines, at: change.at, left },
-            invoiced: anew || reset || (at_once && (changed || ends)),
+            invoiced: anew || (at_once && (changed || ends)),
             trial_from_plan: self.trial_from_plan,
             tried: None,
         })
+    }
+}
+
+/// A trial that is ended by hand must have something that pays, if it is charged.
+async fn refuse_without_method(
+    ctx: &mut Ctx,
+    customer: &Customer,
+    sub: &Subscription,
+) -> Result<()> {
+    let automatic = sub.collection_method == CollectionMethod::ChargeAutomatically;
+    let default = sub.terms.default_payment_method.as_deref();
+    if !automatic || !costs_in_advance(ctx, sub).await? {
+        return Ok(());
+    }
+    match invoices::can_be_charged(ctx, customer, default).await? {
+        true => Ok(()),
+        false => Err(invoices::no_payment_source()),
     }
 }
 
@@ -425,15 +446,47 @@ async fn set_trial(ctx: &mut Ctx, after: &mut Subscription, end: Timestamp) -> R
     Ok(lines)
 }
 
-/// Whether periods begin anew because prices recur at another interval: in classic mode.
-fn resets_anchor(before: &Subscription, after: &Subscription) -> Result<bool> {
-    if before.billing_mode == BillingModeType::Flexible || before.status == Status::Trialing {
+/// Whether a change of items makes all periods begin anew: in classic mode, when prices recur at
+/// another interval, or cost something in advance where nothing cost anything. The change is made and
+/// undone to see that, since it may make prices of its own.
+async fn resets_anchor(
+    ctx: &mut Ctx,
+    customer: &Customer,
+    before: &Subscription,
+    after: &Subscription,
+    items: &[ItemUpdate],
+) -> Result<bool> {
+    let flexible = before.billing_mode == BillingModeType::Flexible;
+    if flexible || before.status == Status::Trialing || items.is_empty() {
         return Ok(false);
     }
-    let (Some(old), Some(new)) = (before.items.first(), after.items.first()) else {
+    let undo = ctx.tx.savepoint().await?;
+    let unbilled = Change { at: ctx.now, billed: false };
+    let mut tried = after.clone();
+    let items = items.to_vec();
+    Box::pin(change_items(ctx, customer, before, &mut tried, items, unbilled)).await?;
+    ctx.tx.rollback_to(undo).await?;
+    let (Some(old), Some(new)) = (before.items.first(), tried.items.first()) else {
         return Ok(false);
     };
-    Ok(recurrence_of(old)? != recurrence_of(new)?)
+    if recurrence_of(old)? != recurrence_of(new)? {
+        return Ok(true);
+    }
+    let by_usage = before.items.iter().any(|item| item.price.usage_type() == UsageType::Metered);
+    Ok(!by_usage && !costs_in_advance(ctx, before).await? && costs_in_advance(ctx, &tried).await?)
+}
+
+async fn costs_in_advance(ctx: &mut Ctx, sub: &Subscription) -> Result<bool> {
+    for item in &sub.items {
+        if item.price.usage_type() == UsageType::Metered {
+            continue;
+        }
+        let lines = lines_of_item(ctx, sub, item, item.current_period).await?;
+        if lines.iter().any(|line| line.amount != 0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 pub(super) fn set_end(
@@ -515,6 +568,9 @@ impl Pay {
         sub.latest_invoice = Some(invoice.id.clone());
         note_debits(&mut sub, &invoice);
         super::save(ctx, &before, &sub).await?;
+        if let Some(pause) = sub.terms.pause_collection {
+            return hold_back(ctx, &mut invoice, customer, pause.behavior).await;
+        }
         if invoice.collection_method == CollectionMethod::SendInvoice {
             return invoices::go_on_by_itself(ctx, &mut invoice).await;
         }

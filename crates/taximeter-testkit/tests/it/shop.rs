@@ -19,6 +19,16 @@ pub(crate) async fn customer(app: &TestApp, form: &str) -> String {
     id(&app.made("/v1/customers", form).await)
 }
 
+/// Makes a customer whose invoices are paid by a card.
+pub(crate) async fn payer(app: &TestApp, form: &str) -> String {
+    let who = customer(app, form).await;
+    let attach = format!("customer={who}");
+    let method = app.made("/v1/payment_methods/pm_card_visa/attach", &attach).await;
+    let form = format!("invoice_settings[default_payment_method]={}", id(&method));
+    app.made(&format!("/v1/customers/{who}"), &form).await;
+    who
+}
+
 /// Makes a meter that sums, for events of this name.
 pub(crate) async fn meter(app: &TestApp, event_name: &str) -> String {
     let form = format!(

@@ -242,8 +242,10 @@ fn cycles_once(book: &Book, sub: &Sub, invoices: &[Value]) {
         let mut of_invoice: BTreeMap<String, (i64, i64)> = BTreeMap::new();
         for line in list(&invoice["lines"]["data"]) {
             let item = &line["parent"]["subscription_item_details"];
+            // What is free is on another invoice when it costs something and periods begin anew.
             if item.is_object()
                 && item["invoice_item"].is_null()
+                && number(line, "amount") != 0
                 && !is_no_usage_yet(book, invoice, line)
             {
                 let period = (number(&line["period"], "start"), number(&line["period"], "end"));

@@ -4,30 +4,16 @@ use serde_json::{Value, json};
 use taximeter_kernel::time::Timestamp;
 use taximeter_testkit::{START, TestApp};
 
-use crate::shop::{self, customer, id, lines, metered, monthly, subscribe, used};
+use crate::shop::{self, id, lines, metered, monthly, payer, subscribe, used};
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 86_400;
-
-/// A customer whose invoices are paid by a card.
-async fn payer(app: &TestApp) -> String {
-    let who = customer(app, "").await;
-    let method =
-        app.made("/v1/payment_methods/pm_card_visa/attach", &format!("customer={who}")).await;
-    let form = format!("invoice_settings[default_payment_method]={}", id(&method));
-    app.made(&format!("/v1/customers/{who}"), &form).await;
-    who
-}
 
 /// A clock at midnight on the first of a month of 30 days, and a payer who lives by it.
 pub(super) async fn april(app: &TestApp) -> (String, String) {
     let first = Timestamp::from_rfc3339("2026-04-01T00:00:00Z").unwrap();
     let clock = app.made("/v1/test_helpers/test_clocks", &format!("frozen_time={}", first.0)).await;
-    let who = customer(app, &format!("test_clock={}", id(&clock))).await;
-    let method =
-        app.made("/v1/payment_methods/pm_card_visa/attach", &format!("customer={who}")).await;
-    let form = format!("invoice_settings[default_payment_method]={}", id(&method));
-    app.made(&format!("/v1/customers/{who}"), &form).await;
+    let who = payer(app, &format!("test_clock={}", id(&clock))).await;
     (id(&clock), who)
 }
 
@@ -129,7 +115,7 @@ async fn flexible_billing_gives_back_what_was_charged_and_classic_what_it_costs_
 async fn more_seats_are_paid_for_at_once_when_so_asked() {
     for app in TestApp::everywhere().await {
         let seat = monthly(&app, "Seat", "currency=usd&unit_amount=700").await;
-        let who = payer(&app).await;
+        let who = payer(&app, "").await;
         let sub = subscribe(&app, &who, &[&seat], "items[0][quantity]=3").await;
         let item = id(&sub["items"]["data"][0]);
         // A day of the 31 is gone.
@@ -158,7 +144,7 @@ async fn an_item_that_is_added_and_one_that_goes_are_billed_for_their_time() {
     let meter = shop::meter(&app, "tokens").await;
     let usage = metered(&app, &meter, "Tokens", "currency=usd&unit_amount=4").await;
     let seat = monthly(&app, "Seat", "currency=usd&unit_amount=3100").await;
-    let who = payer(&app).await;
+    let who = payer(&app, "").await;
     let sub = subscribe(&app, &who, &[&usage], "").await;
     let path = format!("/v1/subscriptions/{}", id(&sub));
     used(&app, "tokens", &who, "7", Timestamp(START.0 + 3)).await;
@@ -191,7 +177,7 @@ async fn a_period_that_begins_anew_gives_back_the_old_one_and_bills_its_usage() 
     let meter = shop::meter(&app, "tokens").await;
     let usage = metered(&app, &meter, "Tokens", "currency=usd&unit_amount=4").await;
     let seat = monthly(&app, "Seat", "currency=usd&unit_amount=3100").await;
-    let who = payer(&app).await;
+    let who = payer(&app, "").await;
     let sub = subscribe(&app, &who, &[&usage, &seat], "").await;
     used(&app, "tokens", &who, "9", Timestamp(START.0 + 3)).await;
     app.live_s(10 * DAY).await;
@@ -223,7 +209,7 @@ async fn a_metered_price_that_changes_is_billed_at_the_old_one_until_then() {
     let four = metered(&app, &meter, "Four", "currency=usd&unit_amount=4").await;
     let seven = metered(&app, &meter, "Seven", "currency=usd&unit_amount=7").await;
     for (mode, total) in [("flexible", 10 * 4 + 7), ("classic", 7)] {
-        let who = payer(&app).await;
+        let who = payer(&app, "").await;
         let more = format!("billing_mode[type]={mode}");
         let sub = subscribe(&app, &who, &[&four], &more).await;
         let item = id(&sub["items"]["data"][0]);
@@ -242,7 +228,7 @@ async fn a_metered_price_that_changes_is_billed_at_the_old_one_until_then() {
 async fn a_change_that_cannot_be_paid_is_not_made_when_so_asked() {
     for app in TestApp::everywhere().await {
         let seat = monthly(&app, "Seat", "currency=usd&unit_amount=700").await;
-        let who = payer(&app).await;
+        let who = payer(&app, "").await;
         let sub = subscribe(&app, &who, &[&seat], "").await;
         let failing = app
             .made(
@@ -276,7 +262,7 @@ async fn canceling_gives_unused_time_back_only_when_asked() {
     let app = TestApp::start().await;
     let seat = monthly(&app, "Seat", "currency=usd&unit_amount=3100").await;
     for (query, total) in [("", None), ("?prorate=true&invoice_now=true", Some(-3_000))] {
-        let who = payer(&app).await;
+        let who = payer(&app, "").await;
         let sub = subscribe(&app, &who, &[&seat], "").await;
         app.live_s(DAY).await;
         let over = app.delete(&format!("/v1/subscriptions/{}{query}", id(&sub))).await.json();
@@ -298,7 +284,7 @@ async fn a_subscription_that_ends_with_its_period_bills_its_last_usage_and_nothi
     let meter = shop::meter(&app, "tokens").await;
     let usage = metered(&app, &meter, "Tokens", "currency=usd&unit_amount=4").await;
     let seat = monthly(&app, "Seat", "currency=usd&unit_amount=700").await;
-    let who = payer(&app).await;
+    let who = payer(&app, "").await;
     let sub = subscribe(&app, &who, &[&usage, &seat], "").await;
     let path = format!("/v1/subscriptions/{}", id(&sub));
     used(&app, "tokens", &who, "11", Timestamp(START.0 + 3)).await;
@@ -332,7 +318,7 @@ async fn usage_before_an_item_was_added_is_not_its_own_whatever_the_date_of_the_
     let meter = shop::meter(&app, "tokens").await;
     let four = metered(&app, &meter, "Four", "currency=usd&unit_amount=4").await;
     let seven = metered(&app, &meter, "Seven", "currency=usd&unit_amount=7").await;
-    let who = payer(&app).await;
+    let who = payer(&app, "").await;
     let sub = subscribe(&app, &who, &[&four], "").await;
     let item = id(&sub["items"]["data"][0]);
     app.live_s(2 * DAY).await;

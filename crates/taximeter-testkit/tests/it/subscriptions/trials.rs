@@ -4,20 +4,11 @@ use serde_json::{Value, json};
 use taximeter_kernel::time::Timestamp;
 use taximeter_testkit::{START, TestApp};
 
-use crate::shop::{self, customer, happened, id, latest_event, lines, metered, monthly};
+use crate::shop::{self, customer, happened, id, latest_event, lines, metered, monthly, payer};
 use crate::shop::{refused, subscribe, used};
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 86_400;
-
-async fn payer(app: &TestApp) -> String {
-    let who = customer(app, "").await;
-    let method =
-        app.made("/v1/payment_methods/pm_card_visa/attach", &format!("customer={who}")).await;
-    let form = format!("invoice_settings[default_payment_method]={}", id(&method));
-    app.made(&format!("/v1/customers/{who}"), &form).await;
-    who
-}
 
 async fn invoice_of(app: &TestApp, sub: &Value) -> Value {
     app.read(&format!("/v1/invoices/{}", sub["latest_invoice"].as_str().unwrap())).await
@@ -29,7 +20,7 @@ async fn a_trial_is_free_and_its_end_begins_the_first_period() {
         let meter = shop::meter(&app, "tokens").await;
         let usage = metered(&app, &meter, "Tokens", "currency=usd&unit_amount=4").await;
         let seat = monthly(&app, "Seat", "currency=usd&unit_amount=700").await;
-        let who = payer(&app).await;
+        let who = payer(&app, "").await;
         let sub = subscribe(&app, &who, &[&seat, &usage], "trial_period_days=14").await;
         let end = START.0 + 14 * DAY;
         assert_eq!(sub["status"], "trialing");
@@ -90,7 +81,7 @@ async fn a_trial_without_anything_to_pay_with_ends_as_agreed() {
 async fn a_trial_ends_now_or_later_when_so_asked() {
     let app = TestApp::start().await;
     let seat = monthly(&app, "Seat", "currency=usd&unit_amount=700").await;
-    let who = payer(&app).await;
+    let who = payer(&app, "").await;
     let sub = subscribe(&app, &who, &[&seat], "trial_period_days=7").await;
     let path = format!("/v1/subscriptions/{}", id(&sub));
     let later = START.0 + 9 * DAY;
@@ -155,7 +146,7 @@ async fn a_first_period_up_to_an_anchor_is_charged_in_proportion_or_free() {
     let seat = monthly(&app, "Seat", "currency=usd&unit_amount=3100").await;
     // 2026-02-01T10:30:00Z, in 17 of the 31 days of a month that ends there.
     let anchor = START.0 + 17 * DAY;
-    let who = payer(&app).await;
+    let who = payer(&app, "").await;
     let more = format!("billing_cycle_anchor={anchor}");
     let sub = subscribe(&app, &who, &[&seat], &more).await;
     assert_eq!(sub["items"]["data"][0]["current_period_end"], anchor);
@@ -167,7 +158,7 @@ async fn a_first_period_up_to_an_anchor_is_charged_in_proportion_or_free() {
     assert_eq!(invoice_of(&app, &free).await["total"], 3_100);
     let by_day = "billing_cycle_anchor_config[day_of_month]=5&billing_cycle_anchor_config[hour]=0\
                   &billing_cycle_anchor_config[minute]=0&billing_cycle_anchor_config[second]=0";
-    let sub = subscribe(&app, &payer(&app).await, &[&seat], by_day).await;
+    let sub = subscribe(&app, &payer(&app, "").await, &[&seat], by_day).await;
     let fifth = Timestamp::from_rfc3339("2026-02-05T00:00:00Z").unwrap().0;
     assert_eq!(sub["billing_cycle_anchor"], fifth);
 }
@@ -178,7 +169,7 @@ async fn a_subscription_that_began_before_is_billed_since() {
     let meter = shop::meter(&app, "tokens").await;
     let usage = metered(&app, &meter, "Tokens", "currency=usd&unit_amount=4").await;
     let seat = monthly(&app, "Seat", "currency=usd&unit_amount=700").await;
-    let who = payer(&app).await;
+    let who = payer(&app, "").await;
     // 2025-11-15T10:30:00Z: two periods are over, the third is under way.
     let start = Timestamp::from_rfc3339("2025-11-20T10:30:00Z").unwrap().0;
     used(&app, "tokens", &who, "5", Timestamp(START.0 - 30 * DAY)).await;
@@ -204,7 +195,7 @@ async fn a_subscription_that_began_before_is_billed_since() {
 async fn an_incomplete_subscription_is_paid_in_time_or_expires() {
     for app in TestApp::everywhere().await {
         let seat = monthly(&app, "Seat", "currency=usd&unit_amount=700").await;
-        let who = payer(&app).await;
+        let who = payer(&app, "").await;
         let more = "payment_behavior=default_incomplete";
         let paid = subscribe(&app, &who, &[&seat], more).await;
         let late = subscribe(&app, &who, &[&seat], more).await;
@@ -226,7 +217,7 @@ async fn invoices_are_held_back_while_collection_is_paused() {
     for (behavior, status) in
         [("keep_as_draft", "draft"), ("mark_uncollectible", "uncollectible"), ("void", "void")]
     {
-        let who = payer(&app).await;
+        let who = payer(&app, "").await;
         let sub = subscribe(&app, &who, &[&seat], "").await;
         let path = format!("/v1/subscriptions/{}", id(&sub));
         let end = sub["items"]["data"][0]["current_period_end"].as_i64().unwrap();
@@ -276,7 +267,7 @@ async fn who_begins_with_nothing_to_pay_and_nothing_to_pay_with_is_asked_for_it(
 async fn who_can_pay_or_is_sent_invoices_is_not_asked_for_anything() {
     let app = TestApp::start().await;
     let seat = monthly(&app, "Seat", "currency=usd&unit_amount=700").await;
-    let who = payer(&app).await;
+    let who = payer(&app, "").await;
     let sub = subscribe(&app, &who, &[&seat], "trial_period_days=14").await;
     assert_eq!(sub["pending_setup_intent"], json!(null));
     let who = customer(&app, "").await;
