@@ -123,6 +123,17 @@ def thresholds_bill_nothing_twice_when_a_repeating_coupon_ends(w) -> None:
     equal(len(story.invoices(sub)), 2, "invoices")
 
 
+def a_discount_by_a_clock_is_shown_by_the_clock(w) -> None:
+    coupon = _coupon(w, percent_off=50, duration="repeating", duration_in_months=3)
+    story = Story(w)
+    sub = story.subscribe(w.shop.price(2_000), discounts=[{"coupon": coupon}])
+    equal(len(story.sub(sub).discounts), 1, "discounts in April")
+    story.to("2026-05-15")
+    equal(len(story.sub(sub).discounts), 1, "discounts in May")
+    story.to("2026-07-02")
+    equal(len(story.sub(sub).discounts), 0, "discounts in July")
+
+
 def a_preview_leaves_a_coupon_for_once_to_the_draft_before_it(w) -> None:
     story = Story(w)
     sub = story.subscribe(w.shop.price(1_000))

@@ -268,6 +268,13 @@ def a_change_with_the_end_of_a_trial_is_charged_as_changed(w) -> None:
     equal(story.latest(sub).total, 6_000, "total")
 
 
+def who_is_deleted_by_a_clock_ends_by_the_clock(w) -> None:
+    story = Story(w)
+    sub = story.subscribe(w.shop.price(700))
+    story.v1.customers.delete(story.id)
+    matches(story.sub(sub), status="canceled", ended_at=APRIL)
+
+
 def a_client_that_confirms_pays_what_remains(w) -> None:
     story = Story(w)
     invoice = story.v1.invoices.finalize_invoice(_draft(story, 1_000).id)

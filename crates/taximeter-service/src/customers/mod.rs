@@ -398,8 +398,11 @@ pub async fn save(ctx: &mut Ctx, before: &Customer, customer: &Customer) -> Resu
 /// A 404 when there is none.
 pub async fn delete(ctx: &mut Ctx, id: &str, _: Delete) -> Result<Value> {
     let customer = retrieve_locked(ctx, id).await?;
+    let theirs = test_clocks::time_of(ctx, &customer.id).await?;
+    let world = std::mem::replace(&mut ctx.now, theirs);
     Box::pin(subscriptions::cancel_all_of_customer(ctx, &customer.id)).await?;
     subscription_schedules::cancel_all_of_customer(ctx, &customer.id).await?;
+    ctx.now = world;
     payment_methods::detach_all(ctx, &customer).await?;
     let deleted = Customer { deleted: true, ..customer.clone() };
     sql::update(ctx, &deleted).await?;

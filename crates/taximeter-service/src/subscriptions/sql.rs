@@ -167,7 +167,14 @@ pub(super) async fn load_items(ctx: &mut Ctx, subscription: &mut Subscription) -
 
 /// A discount that was used up, or whose time is over, is not shown and takes nothing off.
 async fn drop_discounts_that_are_over(ctx: &mut Ctx, sub: &mut Subscription) -> Result<()> {
-    let now = ctx.now;
+    let of_items = sub.items.iter().any(|item| !item.terms.discounts.is_empty());
+    if !of_items && sub.terms.discounts.is_empty() {
+        return Ok(());
+    }
+    let now = match sub.test_clock {
+        Some(_) => crate::test_clocks::time_of(ctx, &sub.customer).await?,
+        None => ctx.now,
+    };
     let over = async |ctx: &mut Ctx, held: &mut Vec<String>| -> Result<()> {
         if held.is_empty() {
             return Ok(());
