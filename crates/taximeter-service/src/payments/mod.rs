@@ -2,7 +2,7 @@
 //!
 //! An invoice that is finalized with something due gets a payment intent and an invoice payment
 //! ([`open_for_invoice`]). Each try is an [`attempt`] at that intent; the one who pays may confirm the
-//! intent themselves, and then [`hook`] tells the invoice. Voiding it gives the intent up ([`cancel_for_invoice`]).
+//! intent themselves, and then [`succeeded`] or [`failed`] tells the invoice. Voiding it gives the intent up ([`cancel_for_invoice`]).
 
 pub mod cards;
 mod decline;

@@ -62,11 +62,7 @@ async fn part(part: u64) {
         Some(_) => 0..0,
     };
     for seed in seeds {
-        // PostgreSQL takes several times as long: it has the first seed of each part.
-        let everywhere = seed % SEEDS == 0 || only().is_some();
-        let apps =
-            if everywhere { TestApp::everywhere().await } else { vec![TestApp::start().await] };
-        for app in apps {
+        for app in TestApp::everywhere().await {
             // In a box: what a simulation holds is large.
             Box::pin(simulate(app, seed)).await;
         }
