@@ -271,13 +271,7 @@ pub(super) async fn recount(
             continue;
         };
         let mut group = vec![first];
-        while let Some(next) = rest.next_if(|next| {
-            let head = &group[0];
-            next.details.metered
-                && next.subscription_item == head.subscription_item
-                && next.price == head.price
-                && next.period == head.period
-        }) {
+        while let Some(next) = rest.next_if(|next| next.is_tier_with(&group[0])) {
             group.push(next);
         }
         let price = crate::prices::retrieve(ctx, price.as_str()).await?;

@@ -92,15 +92,7 @@ fn kind(line: &Line, price: Option<&Price>) -> &'static str {
 
 /// The lines that one quantity of one price made: more than one where there are tiers.
 pub(super) fn group_of<'a>(invoice: &'a Invoice, head: &Line) -> Vec<&'a Line> {
-    let same = |line: &&Line| {
-        line.id == head.id
-            || (head.invoice_item.is_none()
-                && line.invoice_item.is_none()
-                && line.details.metered == head.details.metered
-                && line.subscription_item == head.subscription_item
-                && line.price == head.price
-                && line.period == head.period)
-    };
+    let same = |line: &&Line| line.id == head.id || line.is_tier_with(head);
     invoice.lines.iter().filter(same).collect()
 }
 

@@ -31,7 +31,7 @@ pub async fn add_lines(ctx: &mut Ctx, id: &str, input: AddLines) -> Result<Invoi
     }
     for (place, line) in input.lines.into_iter().enumerate() {
         let added = add(ctx, &held, line).await;
-        added.map_err(|error| within(error, &format!("lines[{place}]")))?;
+        added.map_err(|error| error.within(&format!("lines[{place}]")))?;
     }
     held.follow_items(ctx).await?;
     held.keep(ctx).await
@@ -55,18 +55,6 @@ async fn add(ctx: &mut Ctx, held: &Held, mut line: LineAdd) -> Result<()> {
     Ok(())
 }
 
-/// The error of a part of a request, as one of the whole: `amount` is `lines[0][amount]`.
-fn within(mut error: Error, path: &str) -> Error {
-    if let Some(param) = error.param.take() {
-        let (first, rest) = match param.find('[') {
-            Some(at) => param.split_at(at),
-            None => (param.as_str(), ""),
-        };
-        error.param = Some(format!("{path}[{first}]{rest}"));
-    }
-    error
-}
-
 /// Changes lines of a draft.
 ///
 /// # Errors
@@ -78,7 +66,7 @@ pub async fn update_lines(ctx: &mut Ctx, id: &str, input: UpdateLines) -> Result
     for (place, line) in input.lines.into_iter().enumerate() {
         let (line, update) = line.into_parts();
         let changed = change(ctx, &mut held, &line, update).await;
-        changed.map_err(|error| within(error, &format!("lines[{place}]")))?;
+        changed.map_err(|error| error.within(&format!("lines[{place}]")))?;
     }
     held.follow_items(ctx).await?;
     held.keep(ctx).await
@@ -134,7 +122,9 @@ async fn change_own(
     at: usize,
     update: invoice_items::Update,
 ) -> Result<()> {
-    let metered = invoice.lines[at].details.metered;
+    let head = invoice.lines[at].clone();
+    let metered = head.details.metered;
+    let changes = |line: &Line| line.id == head.id || (metered && line.is_tier_with(&head));
     let sent = [
         (update.amount.is_some(), "amount"),
         (update.price_data.is_some(), "price_data"),
@@ -151,7 +141,6 @@ async fn change_own(
         ))
         .param(param));
     }
-    let head = invoice.lines[at].clone();
     let mut details = head.details.clone();
     let (mut description, mut period) = (head.description.clone(), head.period);
     if let Some(said) = update.description {
@@ -185,7 +174,7 @@ async fn change_own(
         update.metadata.apply(details.metadata.get_or_insert_with(|| shown.clone()))?;
     }
     for line in &mut invoice.lines {
-        if line.id == head.id || (metered && is_tier_of(line, &head)) {
+        if changes(line) {
             let (gross, taxes) = (line.details.gross, line.details.taxes.clone());
             line.details = super::LineDetails { gross, taxes, ..details.clone() };
             if line.id == head.id {
@@ -194,13 +183,6 @@ async fn change_own(
         }
     }
     Ok(())
-}
-
-fn is_tier_of(line: &Line, head: &Line) -> bool {
-    line.details.metered
-        && line.subscription_item == head.subscription_item
-        && line.price == head.price
-        && line.period == head.period
 }
 
 /// Takes lines off a draft. The items behind them are deleted, or pending again.
@@ -213,7 +195,7 @@ pub async fn remove_lines(ctx: &mut Ctx, id: &str, input: RemoveLines) -> Result
     input.invoice_metadata.apply(&mut held.invoice.metadata)?;
     for (place, line) in input.lines.into_iter().enumerate() {
         let path = format!("lines[{place}]");
-        let at = line_at(&held.invoice, &line.id).map_err(|error| within(error, &path))?;
+        let at = line_at(&held.invoice, &line.id).map_err(|error| error.within(&path))?;
         let Some(item) = held.invoice.lines[at].invoice_item.clone() else {
             return Err(Error::invalid(format!(
                 "The line `{}` is made by the subscription and cannot be removed.",

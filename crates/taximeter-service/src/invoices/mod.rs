@@ -236,6 +236,17 @@ pub(crate) async fn charged_by(ctx: &mut Ctx, id: &str, line: &str) -> Result<Op
 }
 
 impl Line {
+    /// Whether it and another line are of one quantity of one price, which is a line for each of its
+    /// tiers. An invoice item's is one line, whatever its price has of tiers.
+    pub(super) fn is_tier_with(&self, other: &Self) -> bool {
+        self.invoice_item.is_none()
+            && other.invoice_item.is_none()
+            && self.details.metered == other.details.metered
+            && self.subscription_item == other.subscription_item
+            && self.price == other.price
+            && self.period == other.period
+    }
+
     /// What it charges after discounts, in minor units: 1000 with 250 off are 750.
     pub(crate) fn net(&self) -> i64 {
         let off: i64 = self.details.discount_amounts.iter().map(|off| off.amount).sum();
