@@ -197,7 +197,7 @@ async fn proration(ctx: &mut Ctx, line: &Line) -> Result<Value> {
     let (true, Some(item)) = (line.details.proration, &line.invoice_item) else {
         return Ok(Value::Null);
     };
-    let Ok(item) = invoice_items::retrieve(ctx, item).await else { return Ok(Value::Null) };
+    let Some(item) = invoice_items::find(ctx, item).await? else { return Ok(Value::Null) };
     let whole = item.proration.and_then(|proration| proration.whole);
     Ok(json!({
         "seconds": line.period.end.0.saturating_sub(line.period.start.0),
