@@ -618,7 +618,8 @@ pub async fn delete(ctx: &mut Ctx, id: &str, _: Delete) -> Result<Value> {
 /// Deletes an item that is held, and not the line that it is on an invoice.
 pub(crate) async fn discard(ctx: &mut Ctx, item: &InvoiceItem) -> Result<()> {
     for discount in discounts::of(ctx, &item.discounts).await? {
-        if discount.kind == discounts::HolderKind::InvoiceItem {
+        // One that was taken from something else stays that one's.
+        if discount.is_of(Holder::InvoiceItem(&item.id)) {
             discounts::remove(ctx, &discount.id).await?;
         }
     }

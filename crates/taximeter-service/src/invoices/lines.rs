@@ -8,7 +8,8 @@ use taximeter_kernel::id::{InvoiceLine, Kind as _};
 
 use super::drafts::{self, Held};
 use super::input::{AddLines, LineAdd, LineUpdate, Removal, RemoveLines, UpdateLines};
-use super::{Invoice, Line, parsed};
+use super::totals::only_here;
+use super::{Invoice, Line};
 use crate::ctx::Ctx;
 use crate::customers::Customer;
 use crate::discounts::{self, Holder};
@@ -162,7 +163,10 @@ async fn change_own(
     }
     if !update.discounts.is_keep() {
         let inputs = update.discounts.or_none().unwrap_or_default();
-        let held = parsed(&details.discounts)?;
+        let others = invoice.lines.iter().filter(|line| !changes(line));
+        let elsewhere = others.flat_map(|line| &line.details.discounts);
+        let elsewhere = elsewhere.chain(&invoice.details.discounts);
+        let held = only_here(&details.discounts, elsewhere)?;
         let (holder, currency) = (Holder::Invoice(&invoice.id), invoice.currency);
         let path = "discounts";
         let made = discounts::replace(ctx, holder, customer, currency, &held, inputs, path).await?;

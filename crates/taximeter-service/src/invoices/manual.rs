@@ -6,11 +6,12 @@ use taximeter_kernel::time::{DAY_S, Timestamp};
 use super::drafts::{self, Held, not_editable};
 use super::finalize::{due_date, keep_draft};
 use super::input::{Create, Delete, PaymentSettingsInput, PendingItems, RenderingInput, Update};
-use super::{Invoice, Status, finalize, items, parsed, sql};
+use super::totals::only_here;
+use super::{Invoice, Status, finalize, items, parsed, sql, totals};
 use crate::billing_settings;
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
-use crate::discounts::{self, DiscountInput, Holder, HolderKind};
+use crate::discounts::{self, DiscountInput, Holder};
 use crate::error::{Error, Result};
 use crate::params::{Choice as _, Clear};
 use crate::subscriptions::CollectionMethod;
@@ -150,7 +151,8 @@ pub async fn delete(ctx: &mut Ctx, id: &str, _: Delete) -> Result<Value> {
     }
     invoice_items::delete_of_invoice(ctx, &invoice.id).await?;
     for own in discounts::of(ctx, &parsed(&invoice.details.discounts)?).await? {
-        if own.kind == HolderKind::Invoice {
+        // One that was taken from something else stays that one's.
+        if own.is_of(Holder::Invoice(&invoice.id)) {
             discounts::remove(ctx, &own.id).await?;
         }
     }
@@ -309,7 +311,8 @@ async fn set_discounts(
         return Ok(());
     }
     let inputs = input.or_none().unwrap_or_default();
-    let held = parsed(&invoice.details.discounts)?;
+    let of_lines = invoice.lines.iter().flat_map(|line| &line.details.discounts);
+    let held = only_here(&invoice.details.discounts, of_lines)?;
     let (holder, currency) = (Holder::Invoice(&invoice.id), invoice.currency);
     let path = "discounts";
     let made = discounts::replace(ctx, holder, customer, currency, &held, inputs, path).await?;

@@ -223,6 +223,17 @@ pub(super) async fn forget_single_use(
     Ok(())
 }
 
+/// The discounts among `held` that nothing else on the invoice lists: only these end where what held
+/// them lets go of them.
+pub(super) fn only_here<'a>(
+    held: &[String],
+    elsewhere: impl Iterator<Item = &'a String>,
+) -> Result<Vec<Id<DiscountKind>>> {
+    let elsewhere: Vec<&String> = elsewhere.collect();
+    let only: Vec<String> = held.iter().filter(|id| !elsewhere.contains(id)).cloned().collect();
+    parsed(&only)
+}
+
 fn distinct<'a>(ids: impl Iterator<Item = &'a String>) -> Vec<String> {
     let mut distinct: Vec<String> = Vec::new();
     for id in ids {
