@@ -192,6 +192,101 @@ def a_discount_put_on_the_draft_is_not_given_back_as_money(w) -> None:
     equal(story.balance(), 0, "balance")
 
 
+def deleting_a_draft_leaves_a_discount_that_it_took_from_another(w) -> None:
+    story = Story(w)
+    one = _draft(story, 1_000)
+    half = {"coupon": _coupon(w, percent_off=50, duration="forever")}
+    own = story.v1.invoices.update(one.id, {"discounts": [half]}).discounts[0]
+    other = story.v1.invoices.create({"customer": story.id, "currency": "usd", "discounts": [{"discount": own}]})
+    story.v1.invoices.delete(other.id)
+    matches(story.v1.invoices.retrieve(one.id), total=500, discounts=[own])
+
+
+def deleting_an_item_leaves_a_discount_that_it_took_from_another(w) -> None:
+    story = Story(w)
+    half = {"coupon": _coupon(w, percent_off=50, duration="forever")}
+    terms = {"customer": story.id, "currency": "usd"}
+    one = story.v1.invoice_items.create(terms | {"amount": 1_000, "discounts": [half]})
+    other = story.v1.invoice_items.create(terms | {"amount": 700, "discounts": [{"discount": one.discounts[0]}]})
+    story.v1.invoice_items.delete(other.id)
+    invoice = story.v1.invoices.create(terms | {"pending_invoice_items_behavior": "include"})
+    equal(invoice.total, 500, "total")
+
+
+def a_line_that_lets_go_of_its_invoices_discount_leaves_it_to_the_invoice(w) -> None:
+    story = Story(w)
+    sub = story.subscribe(w.shop.price(3_000))
+    story.to(MAY)
+    draft = story.latest(sub).id
+    half = {"coupon": _coupon(w, percent_off=50, duration="forever")}
+    invoice = story.v1.invoices.update(draft, {"discounts": [half]})
+    line, own = invoice.lines.data[0].id, invoice.discounts[0]
+    story.v1.invoices.line_items.update(draft, line, {"discounts": [{"discount": own}]})
+    equal(story.v1.invoices.retrieve(draft).total, 1_500, "with it on the line, too")
+    story.v1.invoices.line_items.update(draft, line, {"discounts": ""})
+    matches(story.v1.invoices.retrieve(draft), total=1_500, discounts=[own])
+
+
+def an_invoice_that_lets_go_of_a_lines_discount_leaves_it_to_the_line(w) -> None:
+    story = Story(w)
+    sub = story.subscribe(w.shop.price(3_000))
+    story.to(MAY)
+    draft = story.latest(sub)
+    half = {"coupon": _coupon(w, percent_off=50, duration="forever")}
+    line = story.v1.invoices.line_items.update(draft.id, draft.lines.data[0].id, {"discounts": [half]})
+    story.v1.invoices.update(draft.id, {"discounts": [{"discount": line.discounts[0]}]})
+    equal(story.v1.invoices.update(draft.id, {"discounts": ""}).total, 1_500, "total")
+
+
+def a_promotion_codes_minimum_is_held_with_what_an_invoice_takes_along(w) -> None:
+    coupon = _coupon(w, percent_off=50, duration="once")
+    least = {"minimum_amount": 5_000, "minimum_amount_currency": "usd"}
+    terms = {"promotion": {"type": "coupon", "coupon": coupon}, "restrictions": least}
+    code = {"promotion_code": w.client.v1.promotion_codes.create(terms).id}
+    story = Story(w)
+    story.v1.invoice_items.create({"customer": story.id, "currency": "usd", "amount": 700})
+    terms = {"customer": story.id, "pending_invoice_items_behavior": "include", "discounts": [code]}
+    refused(story.v1.invoices.create, terms, param="discounts")
+    story.v1.invoice_items.create({"customer": story.id, "currency": "usd", "amount": 4_300})
+    equal(story.v1.invoices.create(terms).total, 2_500, "total")
+
+
+def a_preview_of_a_change_with_items_has_the_coupon_for_once_that_it_uses(w) -> None:
+    story = Story(w)
+    sub = story.subscribe(w.shop.price(3_000))
+    story.to("2026-04-16")
+    story.v1.subscriptions.update(sub.id, {"discounts": [{"coupon": _coupon(w, percent_off=50, duration="once")}]})
+    change = {
+        "items": [{"id": item(sub).id, "price": w.shop.price(5_000)}],
+        "billing_cycle_anchor": "now",
+        "proration_behavior": "always_invoice",
+    }
+    asked = {"subscription": sub.id, "subscription_details": change}
+    # Half of 50.00, and 15.00 given back.
+    equal(story.v1.invoices.create_preview(asked).total, 1_000, "alone")
+    with_item = asked | {"invoice_items": [{"amount": 100, "currency": "usd"}]}
+    equal(story.v1.invoices.create_preview(with_item).total, 1_050, "with an item")
+
+
+def a_preview_of_a_phase_has_the_coupon_for_once_that_it_uses(w) -> None:
+    story = Story(w)
+    sub = story.subscribe(w.shop.price(3_000))
+    schedule = story.v1.subscription_schedules.create({"from_subscription": sub.id})
+    now = {"items": [{"price": w.shop.price(3_000)}], "start_date": APRIL, "end_date": at("2026-04-16")}
+    then = {
+        "items": [{"price": w.shop.price(5_000)}],
+        "discounts": [{"coupon": _coupon(w, percent_off=50, duration="once")}],
+        "duration": {"interval": "month", "interval_count": 2},
+        "billing_cycle_anchor": "phase_start",
+        "proration_behavior": "always_invoice",
+    }
+    story.v1.subscription_schedules.update(schedule.id, {"phases": [now, then]})
+    preview = story.v1.invoices.create_preview({"subscription": sub.id})
+    story.to(at("2026-04-16") + 2 * HOUR)
+    equal(preview.total, story.latest(sub).total, "total")
+    equal(amounts(preview), amounts(story.latest(sub)), "lines")
+
+
 def _change(story: Story, sub, **change):
     """Changes the one item, and bills it at once."""
     terms = {"items": [{"id": item(sub).id} | change], "proration_behavior": "always_invoice"}

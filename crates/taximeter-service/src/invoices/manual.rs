@@ -54,10 +54,12 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Invoice> {
         PendingItems::Exclude
     };
     let pending = input.pending_invoice_items_behavior.unwrap_or(default);
-    set(ctx, &mut invoice, &customer, input.into()).await?;
     if pending == PendingItems::Include {
         items::sweep_own(ctx, &mut invoice).await?;
+        // Promotion codes are held against what it comes to.
+        totals::add_up(ctx, &mut invoice).await?;
     }
+    set(ctx, &mut invoice, &customer, input.into()).await?;
     customers::save(ctx, &before, &customer).await?;
     keep_draft(ctx, &mut invoice).await?;
     Ok(invoice)
