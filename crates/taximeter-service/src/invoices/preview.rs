@@ -210,19 +210,24 @@ async fn of_changed(
     let after = subscriptions::retrieve(ctx, &id).await?;
     match &after.latest_invoice {
         Some(made) if after.latest_invoice != before.latest_invoice => {
-            let mut invoice = super::retrieve(ctx, made.as_str()).await?;
-            invoice.as_preview(ctx);
-            // It is settled already, and is added up anew only for what goes on it besides.
-            if how.adds_anything() {
-                how.put_on(ctx, &customer, &mut invoice).await?;
-            }
-            Ok(invoice)
+            made_at_once(ctx, &customer, made.as_str(), how).await
         }
         _ => {
             let customer = customers::retrieve_any(ctx, after.customer.as_str()).await?;
             next_of_subscription(ctx, &customer, &after, how).await
         }
     }
+}
+
+/// The invoice that a change made at once. It is settled already, and is added up anew only for what
+/// goes on it besides.
+async fn made_at_once(ctx: &mut Ctx, customer: &Customer, made: &str, how: How) -> Result<Invoice> {
+    let mut invoice = super::retrieve(ctx, made).await?;
+    invoice.as_preview(ctx);
+    if how.adds_anything() {
+        how.put_on(ctx, customer, &mut invoice).await?;
+    }
+    Ok(invoice)
 }
 
 impl Invoice {
@@ -346,10 +351,7 @@ async fn next_with_phase(
     let after = subscriptions::pass_ahead(ctx, customer.clone(), sub, at).await?;
     let invoice = match &after.latest_invoice {
         Some(made) if after.latest_invoice != sub.latest_invoice => {
-            let mut invoice = super::retrieve(ctx, made.as_str()).await?;
-            invoice.as_preview(ctx);
-            how.put_on(ctx, customer, &mut invoice).await?;
-            invoice
+            made_at_once(ctx, customer, made.as_str(), how).await?
         }
         _ => next_of_subscription(ctx, customer, &after, how).await?,
     };
@@ -480,7 +482,7 @@ impl How {
             invoice.details.discounts =
                 made.iter().map(|made| made.id.as_str().to_owned()).collect();
         }
-        totals::add_up(ctx, invoice).await?;
+        totals::add_up_with_taken(ctx, invoice).await?;
         invoice.amount_due = invoice.settlement(customer)?.amount_due;
         Ok(())
     }

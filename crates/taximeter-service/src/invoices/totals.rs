@@ -24,10 +24,31 @@ pub(super) async fn add_up(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
 
 /// Adds a finalized invoice up again, by the discounts that were taken off it.
 pub(super) async fn add_up_again(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
-    let taken = &invoice.details.total_discount_amounts;
-    let ids: Vec<String> = taken.iter().map(|taken| taken.discount.clone()).collect();
-    let discounts = discounts::of(ctx, &parsed::<DiscountKind>(&ids)?).await?;
+    let discounts = discounts::of(ctx, &parsed::<DiscountKind>(&taken(invoice))?).await?;
     add_up_with(ctx, invoice, &discounts).await
+}
+
+/// As [`add_up`], of an invoice that was added up before and has used up discounts since: what it was
+/// given then it is given again.
+pub(super) async fn add_up_with_taken(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
+    let taken = taken(invoice);
+    let mut discounts = all_discounts_of(ctx, invoice).await?;
+    discounts.retain(|own| {
+        own.active_at(invoice.created) || taken.iter().any(|id| *id == own.id.as_str())
+    });
+    add_up_with(ctx, invoice, &discounts).await
+}
+
+/// The discounts by which an invoice was added up. Those that it shows for its prorations alone,
+/// which were made with them, are none of these.
+fn taken(invoice: &Invoice) -> Vec<String> {
+    let is_taken = |id: &str| {
+        let named = |all: &[DiscountAmount]| all.iter().any(|taken| taken.discount == id);
+        let mut lines = invoice.lines.iter().map(|line| &line.details);
+        lines.any(|line| named(&line.discount_amounts) && !named(&line.itemized))
+    };
+    let shown = invoice.details.total_discount_amounts.iter().map(|shown| &shown.discount);
+    shown.filter(|id| is_taken(id)).cloned().collect()
 }
 
 async fn add_up_with(ctx: &mut Ctx, invoice: &mut Invoice, discounts: &[Discount]) -> Result<()> {
@@ -170,11 +191,15 @@ fn taxing(invoice: &Invoice, rate: &TaxRate) -> Rate {
 
 /// The discounts of an invoice and of its lines that are in force.
 async fn discounts_of(ctx: &mut Ctx, invoice: &Invoice) -> Result<Vec<Discount>> {
-    let of_lines = invoice.lines.iter().flat_map(|line| &line.details.discounts);
-    let ids = distinct(invoice.details.discounts.iter().chain(of_lines));
-    let mut discounts = discounts::of(ctx, &parsed::<DiscountKind>(&ids)?).await?;
+    let mut discounts = all_discounts_of(ctx, invoice).await?;
     discounts.retain(|discount| discount.active_at(invoice.created));
     Ok(discounts)
+}
+
+async fn all_discounts_of(ctx: &mut Ctx, invoice: &Invoice) -> Result<Vec<Discount>> {
+    let of_lines = invoice.lines.iter().flat_map(|line| &line.details.discounts);
+    let ids = distinct(invoice.details.discounts.iter().chain(of_lines));
+    discounts::of(ctx, &parsed::<DiscountKind>(&ids)?).await
 }
 
 async fn rates_of(ctx: &mut Ctx, invoice: &Invoice) -> Result<Vec<TaxRate>> {

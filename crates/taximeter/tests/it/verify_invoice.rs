@@ -98,6 +98,41 @@ impl Shop {
         self.post("/v1/billing/meter_events", &late);
         invoice["id"].as_str().unwrap().to_owned()
     }
+
+    /// The invoice of June of who took a second seat in May, with 21 of 31 days to go, while there was
+    /// half off for a month: the prorations show what was off, and the month ahead has nothing off.
+    fn invoice_with_itemized_prorations(&self) -> String {
+        let start = 1_935_360_000;
+        let clock = self.made("/v1/test_helpers/test_clocks", &format!("frozen_time={start}"));
+        let customer = self.made("/v1/customers", &format!("test_clock={clock}"));
+        let price = self.made(
+            "/v1/prices",
+            "currency=usd&unit_amount=3100&recurring[interval]=month&product_data[name]=Seat",
+        );
+        self.made("/v1/coupons", "id=HALF&percent_off=50&duration=repeating&duration_in_months=1");
+        let subscription = self.post(
+            "/v1/subscriptions",
+            &format!(
+                "customer={customer}&items[0][price]={price}&collection_method=send_invoice\
+                 &days_until_due=7&discounts[0][coupon]=HALF&billing_mode[type]=flexible\
+                 &billing_mode[flexible][proration_discounts]=itemized"
+            ),
+        );
+        let id = subscription["id"].as_str().unwrap();
+        let item = subscription["items"]["data"][0]["id"].as_str().unwrap();
+        self.move_clock(&clock, start + 10 * DAY_S);
+        self.post(
+            &format!("/v1/subscriptions/{id}"),
+            &format!("items[0][id]={item}&items[0][quantity]=2"),
+        );
+        self.move_clock(&clock, start + 31 * DAY_S + 3 * 3_600);
+        let list = self.get(&format!("/v1/invoices?customer={customer}"));
+        let invoice = &list["data"][0];
+        // 62.00 for June; of 21.00 back and 42.00 for two seats half was off.
+        assert_eq!(invoice["status"], "open", "{invoice}");
+        assert_eq!((&invoice["subtotal"], &invoice["total"]), (&8300.into(), &7250.into()));
+        invoice["id"].as_str().unwrap().to_owned()
+    }
 }
 
 async fn tamper(dir: &Path, statements: &[&'static str], invoice: &str) {
@@ -118,6 +153,7 @@ async fn an_invoice_is_derived_again_from_the_log_and_what_differs_is_named() {
     let key = server.keys().into_iter().find(|key| key.starts_with("sk_test_")).unwrap();
     let shop = Shop { server, key };
     let invoice = shop.invoice();
+    let itemized = shop.invoice_with_itemized_prorations();
     let said = fail(dir, &["verify-invoice", &invoice]);
     assert!(said.contains("stop it first, or run this on a copy"), "{said}");
     shop.server.stop();
@@ -126,6 +162,8 @@ async fn an_invoice_is_derived_again_from_the_log_and_what_differs_is_named() {
         "{invoice} is what was derived again: 2 metered of 2 lines, from 2 events in the log\n"
     );
     assert_eq!(told, equal);
+    let told = succeed(dir, &["verify-invoice", &itemized]);
+    assert!(told.starts_with(&format!("{itemized} is what was derived again: ")), "{told}");
     let said = fail(dir, &["verify-invoice", "in_none"]);
     assert!(said.starts_with("error: no invoice is called in_none"), "{said}");
     // A total that does not follow from the lines.
