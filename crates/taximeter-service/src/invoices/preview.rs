@@ -54,6 +54,8 @@ async fn make_different(ctx: &mut Ctx, input: &mut Create) -> Result<Vec<(usize,
     if (different.is_some() || !changed.is_empty())
         && let Some(customer) = customer_of(ctx, input).await?
     {
+        // Before its items, as by every other verb.
+        let customer = customers::locked_any(ctx, customer.id.as_str()).await?;
         if let Some(details) = different {
             details.put_on(ctx, &customer).await?;
         }
