@@ -232,6 +232,22 @@ def f5_numbers_count_up_and_a_void_one_keeps_its_own(w) -> None:
     equal((first.number, second.number), (f"{prefix}-0001", f"{prefix}-0002"), "numbers")
 
 
+def f5_a_number_that_is_used_is_refused_to_who_gives_it(w) -> None:
+    story, first = _draft(w)
+    story.v1.invoices.update(first.id, {"number": "A-7"})
+    terms = {"customer": story.id, "currency": "usd", "number": "A-7"}
+    error = refused(story.v1.invoices.create, terms, param="number")
+    equal(error.user_message, "The invoice number A-7 is already used.", "message")
+
+
+def f1_one_that_is_finalized_not_to_go_on_says_no_next_attempt(w) -> None:
+    story, draft = _draft(w)
+    draft = story.v1.invoices.update(draft.id, {"auto_advance": True})
+    equal(draft.next_payment_attempt is None, False, "no next attempt")
+    final = story.v1.invoices.finalize_invoice(draft.id, {"auto_advance": False})
+    matches(final, status="open", auto_advance=False, next_payment_attempt=None)
+
+
 def _draft(w, card: str | None = "pm_card_visa"):
     story = Story(w, card=card)
     draft = story.v1.invoices.create({"customer": story.id, "currency": "usd"})

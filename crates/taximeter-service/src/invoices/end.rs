@@ -24,7 +24,8 @@ crate::params! {
 crate::params! {
     /// How an invoice is paid.
     pub struct Pay {
-        /// Not to pay but to give up what is still due, where it is less than the currency's minimum.
+        /// To take what is there of a source that cannot pay all of it, and to forgive the rest. No
+        /// source here is of that kind: a card pays all, or is refused as without this.
         pub forgive: Option<bool>,
         /// Whether the customer is not there to be asked.
         pub off_session: Option<bool>,
@@ -57,6 +58,9 @@ pub(super) async fn finalize(ctx: &mut Ctx, id: &str, input: Finalize) -> Result
     let (mut invoice, mut customer) = held(ctx, id).await?;
     if let Some(auto_advance) = input.auto_advance {
         invoice.auto_advance = auto_advance;
+        if !auto_advance {
+            invoice.details.next_payment_attempt = None;
+        }
     }
     settle::finalize(ctx, &mut invoice, &mut customer).await?;
     after_finalizing(ctx, &mut invoice, &mut customer).await?;
@@ -102,7 +106,6 @@ pub async fn pay(ctx: &mut Ctx, id: &str, input: Pay) -> Result<Invoice> {
     let off_session = input.off_session.unwrap_or(true);
     match collect::collect(ctx, &mut invoice, &mut customer, method, off_session).await? {
         Collected::Paid => Ok(invoice),
-        // `forgive` is for what can pay a part: a card pays all of it, or is refused.
         Collected::NotPaid(error) => Err(error.keeping()),
     }
 }

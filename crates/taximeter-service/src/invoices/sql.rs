@@ -4,7 +4,7 @@ use taximeter_db::{Arg, Cells, DbError, Row, Tx};
 use taximeter_kernel::id::{Customer, Id, Invoice as InvoiceKind, Mode, Scope, Subscription};
 use taximeter_kernel::time::Period;
 
-use super::{Invoice, Line};
+use super::{Invoice, Line, Status};
 use crate::ctx::{Ctx, word};
 use crate::error::{Error, Result};
 use crate::list_sql;
@@ -268,10 +268,16 @@ async fn insert_line(ctx: &mut Ctx, invoice: &Invoice, position: i64, line: &Lin
     Ok(())
 }
 
-/// Numbers are the account's, prefixes the customer's: one who takes over a prefix that another gave
-/// up comes upon numbers that are used.
+/// A draft has only the number that somebody gave it. One that is finalized gets the next of its
+/// customer's: numbers are the account's, prefixes the customer's, and one who takes over a prefix
+/// that another gave up comes upon numbers that are used.
 fn number_taken(error: DbError, invoice: &Invoice) -> Error {
     match &invoice.number {
+        Some(number)
+            if invoice.status == Status::Draft && error.is_unique_on("invoices_number") =>
+        {
+            Error::invalid(format!("The invoice number {number} is already used.")).param("number")
+        }
         Some(number) if error.is_unique_on("invoices_number") => Error::invalid(format!(
             "The invoice number {number} is already used. Set the customer's \
              `next_invoice_sequence` to one that is not."
