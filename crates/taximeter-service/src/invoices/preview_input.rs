@@ -47,8 +47,8 @@ choice! {
     pub enum PreviewMode {
         /// The next one, as it will be.
         Next = "next",
-        /// One like every next one: only what recurs. For a subscription that exists this is the
-        /// next one, since nothing else goes on it yet.
+        /// One like every next one: only what recurs, without pending items and without discounts of
+        /// a single use.
         Recurring = "recurring",
     }
 }
