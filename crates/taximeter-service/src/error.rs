@@ -286,3 +286,18 @@ impl From<DbError> for Error {
         Self::new(Kind::Conflict, message).code("lock_timeout").because(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parameter_of_a_part_is_named_within_the_request() {
+        for (param, full) in
+            [("timestamp", "events[7][timestamp]"), ("payload[a]", "events[7][payload][a]")]
+        {
+            let error = Error::invalid("x").param(param).within("events[7]");
+            assert_eq!(error.param.as_deref(), Some(full));
+        }
+    }
+}

@@ -88,7 +88,7 @@ pub async fn add_events(ctx: &mut Ctx, id: &str, input: AddEvents) -> Result<Bac
     for (index, event) in input.events.0.into_iter().enumerate() {
         let at = format!("events[{index}]");
         let event = checked(ctx.scope(), &backfill, &meter, event);
-        let event = event.map_err(|error| within(error, &at))?;
+        let event = event.map_err(|error| error.within(&at))?;
         let clock = match clocks.get(&event.customer) {
             Some(known) => *known,
             None => {
@@ -209,28 +209,4 @@ async fn check_customer(
     };
     let refusal = Error::no_such(Customer::NOUN, id.as_str(), param);
     Err(refusal.in_other_mode(elsewhere, ctx.scope().mode))
-}
-
-/// The error of an event, with its place in front of the parameter: `events[7][payload][value]`.
-fn within(mut error: Error, at: &str) -> Error {
-    error.param = error.param.map(|param| match param.split_once('[') {
-        Some((first, rest)) => format!("{at}[{first}][{rest}"),
-        None => format!("{at}[{param}]"),
-    });
-    error
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_parameter_of_an_event_is_named_within_the_request() {
-        for (param, full) in
-            [("timestamp", "events[7][timestamp]"), ("payload[a]", "events[7][payload][a]")]
-        {
-            let error = within(Error::invalid("x").param(param), "events[7]");
-            assert_eq!(error.param.as_deref(), Some(full));
-        }
-    }
 }
