@@ -62,8 +62,25 @@ pub async fn first_lines(ctx: &mut Ctx, sub: &Subscription) -> Result<Vec<Line>>
     Ok(lines)
 }
 
-/// What a customer used of what a metered price is for, in a period: as of a place in the order of
-/// arrival, if one is given. Nothing for a price that no meter counts.
+/// What is asked for to know what a customer used of what a metered price is for: as of a place in the
+/// order of arrival, if one is given. Nothing for a price that no meter counts.
+///
+/// # Errors
+/// A 500 when the meter cannot be read.
+pub(super) async fn query_of(
+    ctx: &mut Ctx,
+    customer: &Id<CustomerKind>,
+    price: &Price,
+    as_of: Option<u64>,
+) -> Result<Option<UsageQuery>> {
+    let Some(meter) = price.meter() else { return Ok(None) };
+    let meter = meters::retrieve(ctx, meter.as_str()).await?;
+    let aggregation = meter.aggregation();
+    let series = Series { scope: ctx.scope().clone(), meter: meter.id, customer: customer.clone() };
+    Ok(Some(UsageQuery { as_of, ..UsageQuery::of(series, aggregation) }))
+}
+
+/// What a customer used of what a metered price is for, in a period, as [`query_of`] asks for it.
 ///
 /// # Errors
 /// A 500 when the usage cannot be read.
@@ -74,14 +91,10 @@ pub(super) async fn usage_of(
     period: Period,
     as_of: Option<u64>,
 ) -> Result<Option<Decimal>> {
-    let Some(meter) = price.meter() else { return Ok(None) };
+    let Some(query) = query_of(ctx, customer, price, as_of).await? else { return Ok(None) };
     if period.end <= period.start {
         return Ok(Some(Decimal::ZERO));
     }
-    let meter = meters::retrieve(ctx, meter.as_str()).await?;
-    let series =
-        Series { scope: ctx.scope().clone(), meter: meter.id.clone(), customer: customer.clone() };
-    let query = UsageQuery { as_of, ..UsageQuery::of(series, meter.aggregation()) };
     let usage = ctx.usage().usage_in(&query, period).map_err(Error::internal)?;
     Ok(Some(billable_quantity(usage.quantity)))
 }

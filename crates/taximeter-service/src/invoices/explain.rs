@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use taximeter_kernel::aggregate::{Aggregation, Window};
 use taximeter_kernel::decimal::{Decimal, Rounding, div_round};
 use taximeter_kernel::id::{InvoiceLine, Kind as _};
 use taximeter_kernel::price::{RoundQuantity, Scheme, UsageType};
@@ -11,12 +12,12 @@ use taximeter_kernel::rate::{Part, RatedLine, billable_quantity, rate};
 use taximeter_kernel::time::{HOUR_S, Period, Timestamp};
 use taximeter_usage::{EVENTS_PER_READ_MAX, EventQuery, Order, Series, Standing, UsageQuery};
 
+use super::build::query_of;
 use super::wire::taxes;
 use super::{Invoice, Line};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::invoice_items;
-use crate::meters::{self, Meter};
 use crate::prices::{self, Price};
 use crate::test_clocks;
 
@@ -218,37 +219,30 @@ async fn usage(
     line: &Line,
     price: &Price,
 ) -> Result<Option<Used>> {
-    let Some(meter) = price.meter() else { return Ok(None) };
-    let meter = meters::retrieve(ctx, meter.as_str()).await?;
-    let series = Series {
-        scope: ctx.scope().clone(),
-        meter: meter.id.clone(),
-        customer: invoice.customer.clone(),
-    };
     let as_of = invoice.details.usage_position;
-    let query = UsageQuery { as_of, ..UsageQuery::of(series.clone(), meter.aggregation()) };
+    let query = query_of(ctx, &invoice.customer, price, as_of).await?;
+    let Some(query) = query else { return Ok(None) };
     let used = ctx.usage().usage_in(&query, line.period).map_err(Error::internal)?;
     let billed = billable_quantity(used.quantity);
-    let ended = test_clocks::reached(ctx, &series.customer, line.period.end).await?;
+    let ended = test_clocks::reached(ctx, &query.series.customer, line.period.end).await?;
     let wire = json!({
-        "aggregation": aggregation(&meter),
+        "aggregation": aggregation(query.aggregation),
         "approximate": used.approximate,
         "billed_quantity": billed.to_string(),
-        "events": events(ctx, &series, line.period, (as_of, ended))?,
+        "events": events(ctx, &query.series, line.period, (as_of, ended))?,
         "hours": hours(ctx, &query, line.period)?,
-        "meter": meter.id.as_str(),
+        "meter": query.series.meter.as_str(),
         "position": as_of,
         "quantity": used.quantity.to_string(),
     });
     Ok(Some(Used { billed, wire }))
 }
 
-fn aggregation(meter: &Meter) -> Value {
-    let aggregation = meter.aggregation();
+fn aggregation(aggregation: Aggregation) -> Value {
     json!({
         "formula": aggregation.formula.as_str(),
         "percentile": aggregation.formula.percentile().map(|percentile| percentile.to_string()),
-        "window": aggregation.window.map(taximeter_kernel::aggregate::Window::as_str),
+        "window": aggregation.window.map(Window::as_str),
     })
 }
 

@@ -15,11 +15,11 @@ use taximeter_kernel::time::Period;
 use taximeter_usage::tools::Step;
 use taximeter_usage::{Event, Series};
 
+use super::build::query_of;
 use super::explain::group_of;
 use super::{Invoice, Line, Status, sql, totals};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
-use crate::meters;
 use crate::prices;
 
 /// The accounts and modes that have an invoice of this id.
@@ -69,16 +69,13 @@ pub async fn basis(ctx: &mut Ctx, id: &str) -> Result<Basis> {
         done.extend(lines.iter().map(|line| line.id.as_str().to_owned()));
         let Some(price) = &head.price else { continue };
         let price = prices::retrieve(ctx, price.as_str()).await?;
-        let Some(meter) = price.meter() else { continue };
-        let meter = meters::retrieve(ctx, meter.as_str()).await?;
+        let query =
+            query_of(ctx, &invoice.customer, &price, invoice.details.usage_position).await?;
+        let Some(query) = query else { continue };
         let scheme = price.scheme_in(invoice.currency).cloned();
         metered.push(Metered {
-            series: Series {
-                scope: ctx.scope().clone(),
-                meter: meter.id.clone(),
-                customer: invoice.customer.clone(),
-            },
-            aggregation: meter.aggregation(),
+            series: query.series,
+            aggregation: query.aggregation,
             period: head.period,
             scheme: scheme.ok_or_else(|| Error::internal("a price lacks its amount"))?,
             lines,
