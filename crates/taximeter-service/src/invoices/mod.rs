@@ -227,9 +227,14 @@ async fn counted(ctx: &mut Ctx, invoice: &mut Invoice) -> Result<()> {
 /// # Errors
 /// A 500 when the database cannot be read.
 pub(crate) async fn charged_by(ctx: &mut Ctx, id: &str, line: &str) -> Result<Option<i64>> {
-    let Some(invoice) = find(ctx, id).await? else { return Ok(None) };
-    if invoice.status == Status::Void {
-        return Ok(None);
+    let Some(mut invoice) = sql::find(ctx, id).await? else { return Ok(None) };
+    match invoice.status {
+        Status::Void => return Ok(None),
+        // Its discounts and its usage may have changed since it was kept.
+        Status::Draft => complete(ctx, &mut invoice).await?,
+        Status::Open | Status::Paid | Status::Uncollectible => {
+            invoice.lines = sql::lines(ctx, &invoice.id).await?;
+        }
     }
     let line = invoice.lines.iter().find(|own| own.id.as_str() == line);
     Ok(line.map(Line::net))
