@@ -8,7 +8,8 @@ use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::Period;
 
 use super::amount::of_price;
-use super::{InvoiceItem, NewItem, PENDING_MAX, PriceDataInput, insert_as, sql};
+use super::make::refuse_more_pending;
+use super::{InvoiceItem, NewItem, PriceDataInput, insert_as};
 use crate::ctx::Ctx;
 use crate::customers::Customer;
 use crate::discounts::{self, DiscountInput, Holder};
@@ -51,12 +52,7 @@ pub(crate) async fn add(
     at: &str,
 ) -> Result<InvoiceItem> {
     let within = |name: &str| format!("{at}[{name}]");
-    if sql::count_pending(ctx, &customer.id).await? >= PENDING_MAX {
-        return Err(Error::invalid(format!(
-            "A customer can have at most {PENDING_MAX} pending invoice items."
-        ))
-        .param(at));
-    }
+    refuse_more_pending(ctx, &customer.id, at).await?;
     let quantity = checked_quantity(addition.quantity, at)?;
     let (price, param) = one_time_price(ctx, addition.price, addition.price_data, at).await?;
     let priced = of_price(ctx, &price, Decimal::from(quantity), sub.currency, &param).await?;

@@ -1,15 +1,13 @@
 //! What a request may say about an invoice item.
 
 use taximeter_kernel::decimal::Decimal;
-use taximeter_kernel::id::Id;
-use taximeter_kernel::id::Product as ProductKind;
+use taximeter_kernel::id::{Customer as CustomerKind, Id, Product as ProductKind};
 use taximeter_kernel::money::Currency;
 use taximeter_kernel::price::UNIT_AMOUNT_DECIMALS_MAX;
 use taximeter_kernel::time::{Period, Timestamp};
 
 use crate::discounts::DiscountInput;
 use crate::error::{Error, Result};
-use crate::invoices::Invoice;
 use crate::params::{Clear, MetadataChange, Range, Text};
 use crate::prices::{PriceData, TaxBehavior};
 use crate::version::{ApiVersion, BASIL};
@@ -156,12 +154,16 @@ impl PeriodInput {
 }
 
 impl Create {
-    /// A new item on a draft, that says what an update would.
-    pub(crate) fn on(invoice: &Invoice, said: Update) -> Self {
+    /// A new item of a customer, that says what an update would.
+    pub(crate) fn of(
+        customer: &Id<CustomerKind>,
+        currency: Option<Currency>,
+        said: Update,
+    ) -> Self {
         Self {
             amount: said.amount,
-            currency: Some(invoice.currency),
-            customer: Some(Text(invoice.customer.as_str().to_owned())),
+            currency,
+            customer: Some(Text(customer.as_str().to_owned())),
             description: said.description,
             discountable: said.discountable,
             discounts: said.discounts,

@@ -3,16 +3,20 @@
 
 mod added;
 mod amount;
+mod change;
 mod input;
+mod make;
 mod sql;
 mod wire;
 
 use std::collections::BTreeMap;
 
 pub(crate) use added::{Addition, add, check_addition};
-use amount::{look_up, of_price};
+pub(crate) use change::change;
+pub use change::{delete, update};
 pub use input::{Create, Delete, List, PeriodInput, PriceDataInput, PricingInput, Update};
-use serde_json::{Value, json};
+pub use make::create;
+pub(crate) use make::{check_currency, make, refuse_more_on, subscription_of};
 use taximeter_db::Arg;
 use taximeter_kernel::decimal::Decimal;
 use taximeter_kernel::id::{
@@ -25,17 +29,12 @@ use taximeter_kernel::time::{Period, Timestamp};
 pub use wire::{Credited, ProrationDetails};
 
 use crate::ctx::Ctx;
-use crate::customers::{self, Customer};
-use crate::discounts::{self, DiscountInput, Holder};
+use crate::discounts::{self, Holder};
 use crate::error::{Error, Result};
-use crate::invoices::{self, Held, Invoice};
+use crate::invoices::Invoice;
 use crate::outbox;
 use crate::page::{List as Page, Slice};
-use crate::params::{Clear, Text};
-use crate::prices;
-use crate::subscriptions;
-use crate::tax_rates::{self, TaxRate};
-use crate::test_clocks;
+use crate::tax_rates::TaxRate;
 
 /// The most items that can be pending for a customer (Stripe's bound of one invoice).
 pub const PENDING_MAX: i64 = 250;
@@ -261,124 +260,6 @@ pub async fn has_pending(ctx: &mut Ctx, customer: &Id<CustomerKind>) -> Result<b
     Ok(sql::count_pending(ctx, customer).await? > 0)
 }
 
-/// Makes an invoice item.
-///
-/// # Errors
-/// A 400 when a rule of invoice items is broken, or something that is named does not exist.
-pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<InvoiceItem> {
-    let held = match input.invoice.take() {
-        Some(invoice) => Some(invoices::named_draft(ctx, &invoice).await?),
-        None => None,
-    };
-    let item = make(ctx, input, held.as_ref()).await?;
-    if let Some(held) = &held {
-        invoices::lines_changed(ctx, &held.invoice.id).await?;
-    }
-    Ok(item)
-}
-
-/// Makes an invoice item: on a draft that is held, or a pending one.
-pub(crate) async fn make(
-    ctx: &mut Ctx,
-    mut input: Create,
-    held: Option<&Held>,
-) -> Result<InvoiceItem> {
-    let asked = input.take_asked();
-    let quantity = asked.quantity()?.unwrap_or(Decimal::ONE);
-    let source = asked.source(&ctx.caller.version)?.ok_or_else(|| {
-        Error::invalid(
-            "You must specify one of `amount`, `pricing`, `price_data` or `unit_amount_decimal`.",
-        )
-        .code("parameter_missing")
-        .param("amount")
-    })?;
-    let customer = input.customer.take().ok_or_else(|| Error::missing("customer"))?;
-    if let Some(held) = held {
-        refuse_other(held, &customer)?;
-    }
-    let before = customers::locked(ctx, &customer, "customer").await?;
-    test_clocks::follow(ctx, &before).await?;
-    refuse_too_many(ctx, &before.id, held).await?;
-    let subscription = subscription_of(ctx, &before, input.subscription.take()).await?;
-    let brought = look_up(ctx, source).await?;
-    let currency = input
-        .currency
-        .or_else(|| held.map(|held| held.invoice.currency))
-        .or_else(|| subscription.as_ref().map(|subscription| subscription.currency))
-        .or_else(|| brought.currency())
-        .or(before.currency)
-        .ok_or_else(|| Error::missing("currency"))?;
-    check_currency(subscription.as_ref(), currency)?;
-    if let Some(held) = held {
-        check_invoice_currency(&held.invoice, currency)?;
-    }
-    let mut customer = before.clone();
-    customers::bind_currency(ctx, &mut customer, currency).await?;
-    let description = input.description.as_deref();
-    let priced = brought.priced(ctx, quantity, currency, description).await?;
-    let id: Id<InvoiceItemKind> = ctx.new_id();
-    let tax_rates = match input.tax_rates {
-        Some(rates) => Some(tax_rates::named(ctx, &rates, "tax_rates").await?),
-        None => None,
-    };
-    let discounts = input.discounts.or_none().unwrap_or_default();
-    let applied = apply_discounts(ctx, &id, &customer, currency, &[], discounts).await?;
-    let now = Period { start: ctx.now, end: ctx.now };
-    let mut metadata = BTreeMap::new();
-    input.metadata.apply(&mut metadata)?;
-    let new = NewItem {
-        customer: customer.id.clone(),
-        currency,
-        amount: priced.amount,
-        quantity: priced.quantity,
-        unit_amount: priced.unit_amount,
-        price: Some(priced.price),
-        product: Some(priced.product),
-        description: input.description.map(Into::into).or(priced.name),
-        discountable: input.discountable.unwrap_or(priced.amount >= 0),
-        discounts: applied,
-        tax_rates: tax_rates.filter(|rates| !rates.is_empty()),
-        period: input.period.map(PeriodInput::period).transpose()?.unwrap_or(now),
-        subscription: subscription.map(|subscription| subscription.id),
-        subscription_item: None,
-        invoice: held.map(|held| held.invoice.id.clone()),
-        proration: None,
-        net_amount: None,
-        metadata,
-    };
-    customers::save(ctx, &before, &customer).await?;
-    insert_as(ctx, id, new).await
-}
-
-fn refuse_other(held: &Held, customer: &str) -> Result<()> {
-    if held.invoice.customer.as_str() == customer {
-        return Ok(());
-    }
-    let invoice = &held.invoice.id;
-    let message = format!("The invoice `{invoice}` does not belong to the customer `{customer}`.");
-    Err(Error::invalid(message).param("invoice"))
-}
-
-async fn refuse_too_many(
-    ctx: &mut Ctx,
-    customer: &Id<CustomerKind>,
-    held: Option<&Held>,
-) -> Result<()> {
-    let (there, message, param) = match held {
-        Some(held) => (
-            i64::try_from(of_invoice(ctx, &held.invoice.id).await?.len()).unwrap_or(i64::MAX),
-            format!("An invoice can have at most {PENDING_MAX} invoice items."),
-            "invoice",
-        ),
-        None => (
-            sql::count_pending(ctx, customer).await?,
-            format!("A customer can have at most {PENDING_MAX} pending invoice items."),
-            "customer",
-        ),
-    };
-    if there < PENDING_MAX { Ok(()) } else { Err(Error::invalid(message).param(param)) }
-}
-
 fn check_invoice_currency(invoice: &Invoice, currency: Currency) -> Result<()> {
     if invoice.currency == currency {
         return Ok(());
@@ -415,7 +296,7 @@ pub(crate) async fn assign(ctx: &mut Ctx, id: &str, invoice: &Invoice) -> Result
 
 /// Takes an item off a draft that is held: it is pending again.
 pub(crate) async fn release(ctx: &mut Ctx, item: &InvoiceItem) -> Result<()> {
-    refuse_too_many(ctx, &item.customer, None).await?;
+    make::refuse_more_pending(ctx, &item.customer, "customer").await?;
     sql::release(ctx, &item.id).await
 }
 
@@ -424,60 +305,6 @@ pub(crate) async fn held(ctx: &mut Ctx, id: &str) -> Result<InvoiceItem> {
     sql::lock(ctx, id).await?;
     let item = sql::find(ctx, id).await?;
     item.ok_or_else(|| Error::internal(format!("no invoice item is called {id}")))
-}
-
-/// The subscription of a customer that a request names.
-pub(crate) async fn subscription_of(
-    ctx: &mut Ctx,
-    customer: &Customer,
-    id: Option<Text<255>>,
-) -> Result<Option<subscriptions::Subscription>> {
-    let Some(id) = id else { return Ok(None) };
-    let subscription = subscriptions::named(ctx, &id).await?;
-    let refuse = |message: String| Err(Error::invalid(message).param("subscription"));
-    if subscription.customer != customer.id {
-        return refuse(format!(
-            "The subscription `{}` does not belong to the customer `{}`.",
-            subscription.id, customer.id
-        ));
-    }
-    if subscription.has_ended() {
-        return refuse(format!(
-            "The subscription `{}` has ended: nothing more is invoiced with it.",
-            subscription.id
-        ));
-    }
-    Ok(Some(subscription))
-}
-
-/// What is for a subscription is in its currency.
-pub(crate) fn check_currency(
-    subscription: Option<&subscriptions::Subscription>,
-    currency: Currency,
-) -> Result<()> {
-    match subscription {
-        Some(subscription) if subscription.currency != currency => Err(Error::invalid(format!(
-            "The currency of the invoice item (`{}`) must be that of the subscription (`{}`).",
-            currency.code(),
-            subscription.currency.code()
-        ))
-        .param("currency")),
-        _ => Ok(()),
-    }
-}
-
-async fn apply_discounts(
-    ctx: &mut Ctx,
-    id: &Id<InvoiceItemKind>,
-    customer: &Customer,
-    currency: Currency,
-    held: &[Id<DiscountKind>],
-    inputs: Vec<DiscountInput>,
-) -> Result<Vec<Id<DiscountKind>>> {
-    let holder = Holder::InvoiceItem(id);
-    let discounts =
-        discounts::replace(ctx, holder, customer, currency, held, inputs, "discounts").await?;
-    Ok(discounts.into_iter().map(|discount| discount.id).collect())
 }
 
 /// Reads an invoice item whose id is in the path.
@@ -489,130 +316,6 @@ pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<InvoiceItem> {
         Some(item) => Ok(item),
         None => Err(ctx.no_such_path(InvoiceItemKind::NOUN, id).await?),
     }
-}
-
-/// Holds an item whose id is in the path, and before it the draft that it is on.
-async fn editable(ctx: &mut Ctx, id: &str) -> Result<InvoiceItem> {
-    let seen = retrieve(ctx, id).await?;
-    if let Some(invoice) = &seen.invoice {
-        invoices::named_draft(ctx, invoice.as_str()).await?;
-    }
-    sql::lock(ctx, id).await?;
-    let item = retrieve(ctx, id).await?;
-    if item.invoice != seen.invoice {
-        let message = format!("The invoice item `{id}` is on another invoice by now.");
-        return Err(Error::new(crate::error::Kind::Conflict, message).code("lock_timeout"));
-    }
-    Ok(item)
-}
-
-/// Changes an invoice item that is pending, or on a draft.
-///
-/// # Errors
-/// A 404 when there is none, a 400 when its invoice is no draft or a rule of invoice items is broken.
-pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<InvoiceItem> {
-    let item = editable(ctx, id).await?;
-    let item = change(ctx, item, input).await?;
-    if let Some(invoice) = &item.invoice {
-        invoices::lines_changed(ctx, invoice).await?;
-    }
-    Ok(item)
-}
-
-/// Changes an item that is held, and not the invoice that it is on.
-pub(crate) async fn change(
-    ctx: &mut Ctx,
-    before: InvoiceItem,
-    mut input: Update,
-) -> Result<InvoiceItem> {
-    let mut item = before.clone();
-    let asked = input.take_asked();
-    let quantity = asked.quantity()?;
-    let source = asked.source(&ctx.caller.version)?;
-    if let Some(description) = input.description {
-        item.description = Some(description.into());
-    }
-    reprice(ctx, &mut item, quantity, source).await?;
-    if let Some(period) = input.period {
-        item.period = period.period()?;
-    }
-    if let Some(discountable) = input.discountable {
-        if discountable && item.proration.is_some() {
-            let message = "`discountable` cannot be set to true for prorations.";
-            return Err(Error::invalid(message).param("discountable"));
-        }
-        item.discountable = discountable;
-    }
-    match input.tax_rates {
-        Clear::Keep => {}
-        Clear::Unset => item.tax_rates = None,
-        Clear::Set(rates) => {
-            let rates = tax_rates::named(ctx, &rates, "tax_rates").await?;
-            item.tax_rates = Some(rates).filter(|rates| !rates.is_empty());
-        }
-    }
-    if !input.discounts.is_keep() {
-        let customer = customers::named(ctx, item.customer.as_str(), "customer").await?;
-        test_clocks::follow(ctx, &customer).await?;
-        let inputs = input.discounts.or_none().unwrap_or_default();
-        let (held, currency) = (&before.discounts, item.currency);
-        item.discounts = apply_discounts(ctx, &item.id, &customer, currency, held, inputs).await?;
-    }
-    input.metadata.apply(&mut item.metadata)?;
-    if item != before {
-        sql::update(ctx, &item).await?;
-    }
-    Ok(item)
-}
-
-/// Changes what an item comes to, if the request says so.
-async fn reprice(
-    ctx: &mut Ctx,
-    item: &mut InvoiceItem,
-    quantity: Option<Decimal>,
-    source: Option<input::Source>,
-) -> Result<()> {
-    if quantity.is_none() && source.is_none() {
-        return Ok(());
-    }
-    if item.proration.is_some() {
-        return Err(Error::invalid("The amount of a proration cannot be changed."));
-    }
-    let new_quantity = quantity.unwrap_or(match source {
-        Some(input::Source::Amount(_)) => Decimal::ONE,
-        _ => item.quantity,
-    });
-    let priced = match (source, &item.price) {
-        (Some(source), _) => {
-            let brought = look_up(ctx, source).await?;
-            let described = item.description.clone();
-            brought.priced(ctx, new_quantity, item.currency, described.as_deref()).await?
-        }
-        (None, Some(price)) => {
-            let price = prices::retrieve(ctx, price.as_str()).await?;
-            of_price(ctx, &price, new_quantity, item.currency, "quantity").await?
-        }
-        (None, None) => return Err(Error::internal("an invoice item has no price")),
-    };
-    item.amount = priced.amount;
-    item.quantity = priced.quantity;
-    item.unit_amount = priced.unit_amount;
-    item.price = Some(priced.price);
-    item.product = Some(priced.product);
-    Ok(())
-}
-
-/// Deletes an invoice item that is pending, or on a draft.
-///
-/// # Errors
-/// A 404 when there is none, a 400 when its invoice is no draft.
-pub async fn delete(ctx: &mut Ctx, id: &str, _: Delete) -> Result<Value> {
-    let item = editable(ctx, id).await?;
-    discard(ctx, &item).await?;
-    if let Some(invoice) = &item.invoice {
-        invoices::lines_changed(ctx, invoice).await?;
-    }
-    Ok(json!({ "id": item.id.as_str(), "object": "invoiceitem", "deleted": true }))
 }
 
 /// Deletes an item that is held, and not the line that it is on an invoice.

@@ -135,6 +135,13 @@ pub(super) async fn count_pending(ctx: &mut Ctx, customer: &Id<Customer>) -> Res
     Ok(ctx.tx.one(sql, args).await?)
 }
 
+pub(super) async fn count_on(ctx: &mut Ctx, invoice: &Id<Invoice>) -> Result<i64> {
+    let args = ctx.args([Arg::from(invoice)]);
+    let sql = "SELECT COUNT(*) AS n FROM invoice_items \
+               WHERE account = $1 AND livemode = $2 AND invoice = $3";
+    Ok(ctx.tx.one(sql, args).await?)
+}
+
 /// Puts an item on an invoice, unless it is on one.
 pub(super) async fn claim(
     ctx: &mut Ctx,

@@ -1,7 +1,7 @@
 //! Drafts that are changed by hand: held, changed, added up anew and kept.
 
 use serde_json::Value;
-use taximeter_kernel::id::{Id, Invoice as InvoiceKind, Kind as _};
+use taximeter_kernel::id::{Invoice as InvoiceKind, Kind as _};
 
 use super::{Invoice, Line, Status, build, finalize, items, locked_with_customer, sql, totals};
 use crate::ctx::Ctx;
@@ -85,9 +85,19 @@ impl Held {
         Ok(self.invoice)
     }
 
+    /// Brings the draft in line with the items on it, which were put on, changed or taken off, and
+    /// keeps it.
+    ///
+    /// # Errors
+    /// A 400 when the invoice amounts to more than can be billed.
+    pub(crate) async fn items_changed(mut self, ctx: &mut Ctx) -> Result<Invoice> {
+        self.follow_items(ctx).await?;
+        self.keep(ctx).await
+    }
+
     /// Brings the lines in line with the invoice items: what was put on comes first, the last of it
     /// before the others; a line keeps its id and its place.
-    pub(super) async fn follow_items(&mut self, ctx: &mut Ctx) -> Result<()> {
+    async fn follow_items(&mut self, ctx: &mut Ctx) -> Result<()> {
         let items = invoice_items::of_invoice(ctx, &self.invoice.id).await?;
         let old = std::mem::take(&mut self.invoice.lines);
         let is_of = |line: &Line, item: &InvoiceItem| {
@@ -111,15 +121,4 @@ impl Held {
         self.invoice.lines = lines;
         Ok(())
     }
-}
-
-/// Brings a draft in line with the items on it, which were put on, changed or taken off.
-///
-/// # Errors
-/// A 400 when it is no draft, or amounts to more than can be billed.
-pub(crate) async fn lines_changed(ctx: &mut Ctx, invoice: &Id<InvoiceKind>) -> Result<()> {
-    let mut held = named_draft(ctx, invoice.as_str()).await?;
-    held.follow_items(ctx).await?;
-    held.keep(ctx).await?;
-    Ok(())
 }

@@ -14,7 +14,7 @@ use crate::ctx::Ctx;
 use crate::customers::Customer;
 use crate::discounts::{self, Holder};
 use crate::error::{Error, Result};
-use crate::invoice_items::{self, PENDING_MAX};
+use crate::invoice_items;
 use crate::params::{Clear, MetadataChange};
 use crate::tax_rates;
 
@@ -25,21 +25,12 @@ use crate::tax_rates;
 pub async fn add_lines(ctx: &mut Ctx, id: &str, input: AddLines) -> Result<Invoice> {
     let mut held = drafts::draft_path(ctx, id).await?;
     input.invoice_metadata.apply(&mut held.invoice.metadata)?;
-    let there = held.invoice.lines.iter().filter(|line| line.invoice_item.is_some()).count();
-    let most = usize::try_from(PENDING_MAX).map_err(Error::internal)?;
-    if there.saturating_add(input.lines.len()) > most {
-        return Err(too_many().param("lines"));
-    }
+    invoice_items::refuse_more_on(ctx, &held.invoice.id, input.lines.len(), "lines").await?;
     for (place, line) in input.lines.into_iter().enumerate() {
         let added = add(ctx, &held, line).await;
         added.map_err(|error| error.within(&format!("lines[{place}]")))?;
     }
-    held.follow_items(ctx).await?;
-    held.keep(ctx).await
-}
-
-pub(super) fn too_many() -> Error {
-    Error::invalid(format!("An invoice can have at most {PENDING_MAX} invoice items."))
+    held.items_changed(ctx).await
 }
 
 async fn add(ctx: &mut Ctx, held: &Held, mut line: LineAdd) -> Result<()> {
@@ -49,7 +40,8 @@ async fn add(ctx: &mut Ctx, held: &Held, mut line: LineAdd) -> Result<()> {
             invoice_items::change(ctx, item, line.into_update()).await?;
         }
         None => {
-            let input = invoice_items::Create::on(&held.invoice, line.into_update());
+            let (customer, currency) = (&held.invoice.customer, held.invoice.currency);
+            let input = invoice_items::Create::of(customer, Some(currency), line.into_update());
             invoice_items::make(ctx, input, Some(held)).await?;
         }
     }
@@ -69,8 +61,7 @@ pub async fn update_lines(ctx: &mut Ctx, id: &str, input: UpdateLines) -> Result
         let changed = change(ctx, &mut held, &line, update).await;
         changed.map_err(|error| error.within(&format!("lines[{place}]")))?;
     }
-    held.follow_items(ctx).await?;
-    held.keep(ctx).await
+    held.items_changed(ctx).await
 }
 
 /// Changes a line of a draft, both of whose ids are in the path.
@@ -84,8 +75,7 @@ pub async fn update_line(ctx: &mut Ctx, id: &str, line: &str, input: LineUpdate)
         return Err(Error::no_such_path(InvoiceLine::NOUN, line));
     }
     change(ctx, &mut held, line, input.into()).await?;
-    held.follow_items(ctx).await?;
-    let invoice = held.keep(ctx).await?;
+    let invoice = held.items_changed(ctx).await?;
     let changed = invoice.lines.iter().find(|own| own.id.as_str() == line);
     let changed = changed.ok_or_else(|| Error::internal(format!("{line} is gone")))?;
     Ok(invoice.line_wire(changed))
@@ -214,6 +204,5 @@ pub async fn remove_lines(ctx: &mut Ctx, id: &str, input: RemoveLines) -> Result
         }
         held.invoice.lines.remove(at);
     }
-    held.follow_items(ctx).await?;
-    held.keep(ctx).await
+    held.items_changed(ctx).await
 }

@@ -31,7 +31,7 @@ pub use details::{
     Credited, Details, DiscountAmount, FinalizationError, LineDetails, TaxAmount, ThresholdReason,
     UncollectibleReason,
 };
-pub(crate) use drafts::{Held, lines_changed, named_draft};
+pub(crate) use drafts::{Held, named_draft};
 pub use end::{Finalize, Pay, Plain, mark_uncollectible, pay, send, void};
 pub(crate) use end::{give_up, void_held};
 pub use explain::explanation;

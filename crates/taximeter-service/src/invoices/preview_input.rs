@@ -244,43 +244,18 @@ impl ItemInput {
         customer: &Customer,
         currency: Currency,
     ) -> Result<InvoiceItem> {
-        let tax_rates = match self.tax_rates {
-            Clear::Set(rates) => Some(rates),
-            Clear::Keep | Clear::Unset => None,
-        };
-        let each = unit_amount(self.unit_amount, self.unit_amount_decimal)?;
-        let own = self.amount.is_some() || each.is_some();
-        let (price, pricing) = price_of(ctx, self.price);
-        let input = invoice_items::Create {
-            amount: self.amount,
-            currency: self.currency.or_else(|| own.then_some(currency)),
-            customer: Some(Text(customer.id.as_str().to_owned())),
-            description: self.description,
-            discountable: self.discountable,
-            discounts: self.discounts,
-            metadata: self.metadata,
-            period: self.period,
-            price,
-            price_data: self.price_data,
-            pricing,
-            quantity: self.quantity,
-            quantity_decimal: self.quantity_decimal,
-            tax_rates,
-            unit_amount_decimal: each,
-            ..invoice_items::Create::default()
-        };
+        let own = self.amount.is_some()
+            || self.unit_amount.is_some()
+            || self.unit_amount_decimal.is_some();
+        let currency = self.currency.or_else(|| own.then_some(currency));
+        let input = invoice_items::Create::of(&customer.id, currency, self.said(ctx)?);
         Box::pin(invoice_items::create(ctx, input)).await
     }
 
-    /// Changes the pending item that is named, to be undone.
-    pub(super) async fn change(self, ctx: &mut Ctx, customer: &Customer) -> Result<()> {
-        let Some(id) = self.invoiceitem else { return Ok(()) };
-        if self.currency.is_some() {
-            let message = "You can only specify `currency` for a new item.";
-            return Err(Error::invalid(message).param("currency"));
-        }
+    /// What it says of the item.
+    fn said(self, ctx: &Ctx) -> Result<invoice_items::Update> {
         let (price, pricing) = price_of(ctx, self.price);
-        let input = invoice_items::Update {
+        Ok(invoice_items::Update {
             amount: self.amount,
             description: self.description,
             discountable: self.discountable,
@@ -295,7 +270,17 @@ impl ItemInput {
             tax_rates: self.tax_rates,
             unit_amount: None,
             unit_amount_decimal: unit_amount(self.unit_amount, self.unit_amount_decimal)?,
-        };
+        })
+    }
+
+    /// Changes the pending item that is named, to be undone.
+    pub(super) async fn change(self, ctx: &mut Ctx, customer: &Customer) -> Result<()> {
+        let Some(id) = self.invoiceitem.clone() else { return Ok(()) };
+        if self.currency.is_some() {
+            let message = "You can only specify `currency` for a new item.";
+            return Err(Error::invalid(message).param("currency"));
+        }
+        let input = self.said(ctx)?;
         let changed = Box::pin(invoice_items::update(ctx, &id, input)).await;
         let changed = changed.map_err(|error| match error.kind {
             Kind::NotFound => Error::no_such(InvoiceItemKind::NOUN, &id, "invoiceitem"),
