@@ -191,6 +191,50 @@ def e6_classic_begins_anew_when_it_is_free_no_more(w) -> None:
     matches(story.latest(sub), status="paid", amount_paid=1_000)
 
 
+def e6_classic_begins_anew_when_an_item_does_by_itself(w) -> None:
+    story = Story(w)
+    sub = story.subscribe(w.shop.price(1_000), billing_mode={"type": "classic"})
+    story.to(HALF)
+    changed = story.v1.subscription_items.update(item(sub).id, {"price": w.shop.price(10_000, interval="year")})
+    matches(changed, current_period_start=at(HALF), current_period_end=at("2027-04-16"))
+    matches(story.sub(sub), billing_cycle_anchor=at(HALF))
+    invoice = story.latest(sub)
+    equal(amounts(invoice), [-500, 10_000], "lines")
+    matches(invoice, status="paid", amount_paid=9_500)
+
+
+def e6_an_item_that_is_added_makes_what_was_free_begin_anew(w) -> None:
+    story = Story(w)
+    sub = story.subscribe(w.shop.price(0), billing_mode={"type": "classic"})
+    story.to(HALF)
+    story.v1.subscription_items.create({"subscription": sub.id, "price": w.shop.price(1_000)})
+    matches(story.sub(sub), billing_cycle_anchor=at(HALF))
+    matches(story.latest(sub), status="paid", amount_paid=1_000)
+
+
+def e6_the_refusals_of_one_item_name_its_own_parameters(w) -> None:
+    story = Story(w)
+    sub = story.subscribe(w.shop.price(1_000), w.shop.price(700, name="Other"), billing_mode={"type": "classic"})
+    year = w.shop.price(10_000, interval="year")
+    refused(story.v1.subscription_items.update, item(sub).id, {"price": year}, code=ANY, param="price")
+    story.v1.subscriptions.cancel(sub.id)
+    sub = story.subscribe(*(w.shop.price(1, name=f"One of {place}") for place in range(20)))
+    one_more = {"subscription": sub.id, "price": w.shop.price(1_000)}
+    refused(story.v1.subscription_items.create, one_more, code=ANY, param="subscription")
+
+
+def e6_a_paused_one_in_classic_billing_is_not_billed_by_a_new_interval(w) -> None:
+    story = Story(w, card=None)
+    terms = {"end_behavior": {"missing_payment_method": "pause"}}
+    mode = {"type": "classic"}
+    sub = story.subscribe(w.shop.price(1_000), trial_period_days=5, trial_settings=terms, billing_mode=mode)
+    story.to("2026-04-07")
+    matches(story.sub(sub), status="paused")
+    story.pays_with("pm_card_visa")
+    _price(story, sub, w.shop.price(10_000, interval="year"))
+    matches(story.sub(sub), status="paused", latest_invoice=sub.latest_invoice)
+
+
 def e6_a_trial_that_begins_gives_back_what_was_paid(w) -> None:
     story, sub = _half(w, 1_000)
     free = story.v1.subscriptions.update(sub.id, {"trial_end": at("2026-05-10")})

@@ -55,6 +55,36 @@ impl Terms {
     }
 }
 
+/// How changes of items were sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sent {
+    /// As the list `items` of a subscription.
+    Listed,
+    /// As a request of its own, which is about one item.
+    Alone,
+}
+
+impl Sent {
+    fn path(self, place: usize) -> String {
+        match self {
+            Self::Listed => format!("items[{place}]"),
+            Self::Alone => String::new(),
+        }
+    }
+
+    /// Holds all items of a subscription against the rules that are about them together.
+    fn check(self, sub: &Subscription) -> Result<()> {
+        let (too_many, recurrence) = match self {
+            Self::Listed => ("items", "items"),
+            Self::Alone => ("subscription", "price"),
+        };
+        if sub.items.len() > ITEMS_MAX {
+            return Err(too_many_items().param(too_many));
+        }
+        check_recurrences(&sub.items, sub.billing_mode, recurrence)
+    }
+}
+
 /// Makes changes of items on `after`, which is what `before` will be, and writes them, with what they
 /// give back and charge. Says whether anything was billed for.
 ///
@@ -65,12 +95,12 @@ pub(super) async fn change_items(
     customer: &Customer,
     before: &Subscription,
     after: &mut Subscription,
-    inputs: Vec<ItemUpdate>,
+    (sent, inputs): (Sent, Vec<ItemUpdate>),
     change: Change,
 ) -> Result<bool> {
     let mut changed = false;
     for (place, input) in inputs.into_iter().enumerate() {
-        let at = format!("items[{place}]");
+        let at = sent.path(place);
         let mut one = One { customer, before, after, change, at: &at };
         changed |= match (&input.id, input.deleted) {
             (Some(_), Some(true)) => one.remove(ctx, input).await?,
@@ -79,10 +109,7 @@ pub(super) async fn change_items(
             (None, _) => one.add(ctx, input).await?,
         };
     }
-    if after.items.len() > ITEMS_MAX {
-        return Err(too_many_items().param("items"));
-    }
-    check_recurrences(&after.items, after.billing_mode, "items")?;
+    sent.check(after)?;
     Ok(changed)
 }
 
@@ -99,13 +126,13 @@ impl ItemUpdate {
 }
 
 /// A change of one item.
-pub(super) struct One<'a> {
-    pub(super) customer: &'a Customer,
-    pub(super) before: &'a Subscription,
-    pub(super) after: &'a mut Subscription,
-    pub(super) change: Change,
+struct One<'a> {
+    customer: &'a Customer,
+    before: &'a Subscription,
+    after: &'a mut Subscription,
+    change: Change,
     /// Where it was sent.
-    pub(super) at: &'a str,
+    at: &'a str,
 }
 
 impl One<'_> {
@@ -115,7 +142,7 @@ impl One<'_> {
     }
 
     /// Takes an item away.
-    pub(super) async fn remove(&mut self, ctx: &mut Ctx, input: ItemUpdate) -> Result<bool> {
+    async fn remove(&mut self, ctx: &mut Ctx, input: ItemUpdate) -> Result<bool> {
         let place = self.find(input.id.as_deref().unwrap_or_default())?;
         let item = self.after.items.remove(place);
         // In classic mode discounts are shared by the items that stay.
@@ -129,7 +156,7 @@ impl One<'_> {
     }
 
     /// Changes an item: its price, its quantity, what it says.
-    pub(super) async fn modify(&mut self, ctx: &mut Ctx, input: ItemUpdate) -> Result<bool> {
+    async fn modify(&mut self, ctx: &mut Ctx, input: ItemUpdate) -> Result<bool> {
         let place = self.find(input.id.as_deref().unwrap_or_default())?;
         let Some(old) = self.after.items.get(place).cloned() else {
             return Err(Error::internal("an item that was found is not there"));
@@ -204,7 +231,7 @@ impl One<'_> {
 
     /// Adds an item. It is in the period that the subscription is in: usage from now on for a metered
     /// price, in proportion for a licensed one.
-    pub(super) async fn add(&mut self, ctx: &mut Ctx, input: ItemUpdate) -> Result<bool> {
+    async fn add(&mut self, ctx: &mut Ctx, input: ItemUpdate) -> Result<bool> {
         let (price, plan) = (input.price.as_ref(), input.plan.as_ref());
         let price = price_of(ctx, price, plan, input.price_data, self.at).await?;
         self.check_price(ctx, &price, None).await?;

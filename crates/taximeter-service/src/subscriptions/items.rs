@@ -3,18 +3,17 @@
 use serde_json::{Value, json};
 use taximeter_kernel::id::{Kind as _, SubscriptionItem};
 
-use super::change::{One, Terms};
-use super::input::{ITEMS_MAX, ItemUpdate, PaymentBehavior, ProrationBehavior};
-use super::pending_update::{self, Billed, Made};
-use super::propose::{check_recurrences, too_many_items};
-use super::update::{Pay, not_while_incomplete, only_metadata};
-use super::{Item, ItemThresholdsInput, Status, Subscription, held, named, sql};
+use super::change::Sent;
+use super::input::{ItemUpdate, PaymentBehavior, ProrationBehavior};
+use super::update::{Plan, not_while_incomplete, only_metadata};
+use super::{Item, ItemThresholdsInput, Status, Subscription, held, named, pending_update, sql};
 use crate::ctx::Ctx;
 use crate::discounts::DiscountInput;
 use crate::error::{Error, Result};
 use crate::page::List as Page;
 use crate::params::{Clear, MetadataChange, Text};
 use crate::prices::PriceData;
+use crate::subscriptions;
 
 crate::params! {
     /// The items of a subscription.
@@ -98,13 +97,6 @@ crate::params! {
     }
 }
 
-/// How a change of one item is billed and paid.
-struct How {
-    terms: Terms,
-    behavior: Option<PaymentBehavior>,
-    off_session: Option<bool>,
-}
-
 /// Adds an item to a subscription. It is billed with the period that the subscription is in: usage
 /// from now on for a metered price, in proportion for a licensed one.
 ///
@@ -112,10 +104,11 @@ struct How {
 /// A 400 when there is no such subscription, or the item is against the rules.
 pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Item> {
     let seen = named(ctx, &input.subscription).await?;
-    let how = How {
-        terms: Terms { behavior: input.proration_behavior, date: input.proration_date },
-        behavior: input.payment_behavior,
-        off_session: None,
+    let how = subscriptions::Update {
+        payment_behavior: input.payment_behavior,
+        proration_behavior: input.proration_behavior,
+        proration_date: input.proration_date,
+        ..subscriptions::Update::default()
     };
     let new = ItemUpdate {
         billing_thresholds: input.billing_thresholds,
@@ -142,10 +135,12 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Item> {
 /// A 404 when there is none, a 400 when the change is against the rules.
 pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Item> {
     let item = retrieve(ctx, id).await?;
-    let how = How {
-        terms: Terms { behavior: input.proration_behavior, date: input.proration_date },
-        behavior: input.payment_behavior,
+    let how = subscriptions::Update {
         off_session: input.off_session,
+        payment_behavior: input.payment_behavior,
+        proration_behavior: input.proration_behavior,
+        proration_date: input.proration_date,
+        ..subscriptions::Update::default()
     };
     let changed = ItemUpdate {
         billing_thresholds: input.billing_thresholds,
@@ -169,10 +164,11 @@ pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Item> {
 /// A 404 when there is none, a 400 when an amount does not fit.
 pub async fn delete(ctx: &mut Ctx, id: &str, input: Delete) -> Result<Value> {
     let item = retrieve(ctx, id).await?;
-    let how = How {
-        terms: Terms { behavior: input.proration_behavior, date: input.proration_date },
-        behavior: input.payment_behavior,
-        off_session: None,
+    let how = subscriptions::Update {
+        payment_behavior: input.payment_behavior,
+        proration_behavior: input.proration_behavior,
+        proration_date: input.proration_date,
+        ..subscriptions::Update::default()
     };
     let gone = ItemUpdate {
         clear_usage: input.clear_usage,
@@ -184,8 +180,13 @@ pub async fn delete(ctx: &mut Ctx, id: &str, input: Delete) -> Result<Value> {
     Ok(json!({ "id": id, "object": "subscription_item", "deleted": true }))
 }
 
-/// Makes a change of one item as a change of its subscription.
-async fn change(ctx: &mut Ctx, id: &str, input: ItemUpdate, how: How) -> Result<Subscription> {
+/// Makes a change of one item as a change of its subscription. `how` is how that is billed and paid.
+async fn change(
+    ctx: &mut Ctx,
+    id: &str,
+    input: ItemUpdate,
+    how: subscriptions::Update,
+) -> Result<Subscription> {
     let (before, mut customer) = held(ctx, id).await?;
     if before.has_ended() {
         return Err(only_metadata());
@@ -193,38 +194,14 @@ async fn change(ctx: &mut Ctx, id: &str, input: ItemUpdate, how: How) -> Result<
     if before.status == Status::Incomplete {
         return Err(not_while_incomplete());
     }
-    let behavior = how.behavior.unwrap_or(PaymentBehavior::AllowIncomplete);
-    if behavior == PaymentBehavior::PendingIfIncomplete {
+    if how.payment_behavior == Some(PaymentBehavior::PendingIfIncomplete) {
         pending_update::refuse_item(&before, &input, how.off_session)?;
     }
-    let before = if input.is_billed() {
-        pending_update::give_up(ctx, before, &mut customer).await?
-    } else {
-        before
-    };
-    let mut after = before.clone();
-    let pay = Pay { behavior, off_session: how.off_session.unwrap_or(false) };
-    let tried = pay.begin(ctx, &before).await?;
-    let (change, at_once) = how.terms.change(&before, ctx.now)?;
-    let mut one = One { customer: &customer, before: &before, after: &mut after, change, at: "" };
-    let changed = match (&input.id, input.deleted) {
-        (Some(_), Some(true)) => one.remove(ctx, input).await?,
-        (Some(_), _) => one.modify(ctx, input).await?,
-        (None, _) => one.add(ctx, input).await?,
-    };
-    if after.items.len() > ITEMS_MAX {
-        return Err(too_many_items().param("subscription"));
-    }
-    check_recurrences(&after.items, after.billing_mode, "price")?;
-    let made = Made {
-        after,
-        additions: Vec::new(),
-        billed: Billed { lines: Vec::new(), at: change.at, left: Vec::new() },
-        invoiced: at_once && changed,
-        trial_from_plan: false,
-        tried,
-    };
-    pay.finish(ctx, &mut customer, &before, made).await
+    let after = before.clone();
+    let (_, plan) = Plan::take(subscriptions::Update { items: Some(vec![input]), ..how });
+    let plan = Plan { sent: Sent::Alone, ..plan };
+    // On the heap: it is large.
+    Box::pin(plan.carry_out(ctx, &mut customer, before, after)).await
 }
 
 /// Reads an item whose id is in the path.

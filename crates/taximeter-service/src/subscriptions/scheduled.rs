@@ -7,7 +7,7 @@ use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::{Period, Timestamp};
 
 use super::advance::{Bill, Work, period_of_invoice, unbilled_from};
-use super::change::change_items;
+use super::change::{Sent, change_items};
 use super::input::{ItemUpdate, PaymentBehavior};
 use super::periods::{begin, whole_at};
 use super::prorate::Change;
@@ -170,6 +170,7 @@ impl Work<'_> {
         let mut lines = closing.close(ctx, &sub, change).await?;
         closing.empty(&mut after);
         let (of_closed, of_others) = closing.sort(plan.items);
+        let (of_closed, of_others) = ((Sent::Listed, of_closed), (Sent::Listed, of_others));
         let free = Change { billed: false, ..change };
         change_items(ctx, self.customer, &sub, &mut after, of_others, change).await?;
         change_items(ctx, self.customer, &sub, &mut after, of_closed, free).await?;

@@ -6,7 +6,7 @@ use taximeter_kernel::time::{Period, Timestamp};
 use super::additions::AddInvoiceItem;
 use super::advance::{hold_back, note_debits, unbilled_from};
 use super::cancel::apply_details;
-use super::change::{Terms, change_items};
+use super::change::{Sent, Terms, change_items};
 use super::create::{checked_days, set_invoice_settings, set_payment_settings};
 use super::input::{AnchorChange, AnchorChangeInput, ItemUpdate, Now, PaymentBehavior, Update};
 use super::pending_update::{Billed, Made};
@@ -15,16 +15,14 @@ use super::prorate::Change;
 use super::thresholds::{self, ThresholdsInput, fixed_minor, usage_lines};
 use super::timing::{after_days, both_ends, checked_trial_end, resolved_end};
 use super::{
-    BillingModeType, CollectionMethod, PauseCollection, Status, Subscription, TrialSettings, held,
-    pending, pending_update, standing,
+    BillingModeType, CollectionMethod, Item, PauseCollection, Status, Subscription, TrialSettings,
+    held, pending, pending_update, standing,
 };
 use crate::ctx::Ctx;
 use crate::customers::Customer;
 use crate::discounts::{self, Holder};
 use crate::error::{Error, Result};
-use crate::invoices::{
-    self, BillingReason, Collected, Draft, Invoice, Line, line_of_trial, lines_of_item,
-};
+use crate::invoices::{self, BillingReason, Collected, Draft, Invoice, Line, line_of_trial};
 use crate::params::{Clear, OrWord};
 use crate::{payment_methods, prices, tax_rates};
 
@@ -192,6 +190,7 @@ pub(super) struct Plan {
     pub(super) thresholds: Clear<ThresholdsInput>,
     pub(super) additions: Vec<AddInvoiceItem>,
     pub(super) items: Vec<ItemUpdate>,
+    pub(super) sent: Sent,
     pub(super) terms: Terms,
     pub(super) anchor_now: bool,
     pub(super) trial_end: Option<OrWord<Now, i64>>,
@@ -215,6 +214,7 @@ impl Plan {
             thresholds: input.billing_thresholds.take(),
             additions: input.add_invoice_items.take().unwrap_or_default(),
             items: input.items.take().unwrap_or_default(),
+            sent: Sent::Listed,
             terms: Terms { behavior: input.proration_behavior, date: input.proration_date },
             anchor_now,
             trial_end: input.trial_end.take(),
@@ -283,7 +283,7 @@ impl Plan {
         let left = if alone { pending_update::pending_now(ctx, before).await? } else { Vec::new() };
         let unpriced = Change { billed: false, ..change };
         let asked = self.anchor_now || ends_trial || begins_trial;
-        let anew = asked || resets_anchor(ctx, customer, before, &after, &self.items).await?;
+        let anew = asked || self.resets_anchor(ctx, customer, before, &after).await?;
         let mut lines = Vec::new();
         if anew {
             lines.extend(close_periods(ctx, before, change).await?);
@@ -301,7 +301,8 @@ impl Plan {
         let with_period = self.cancel_at_period_end.filter(|_| !dated);
         set_end(&mut after, by_date, None, ctx.now)?;
         let of_items = if anew { unpriced } else { change };
-        let changed = change_items(ctx, customer, before, &mut after, self.items, of_items).await?;
+        let items = (self.sent, self.items);
+        let changed = change_items(ctx, customer, before, &mut after, items, of_items).await?;
         let fresh = anew || matches!(trial, Some(Some(_)));
         if let Some(Some(end)) = trial {
             lines.extend(set_trial(ctx, &mut after, end).await?);
@@ -321,6 +322,38 @@ impl Plan {
             billed: Billed { lines, at: change.at, left },
             invoiced: anew || (at_once && (changed || ends)),
             trial_from_plan: self.trial_from_plan,
+
+    /// Whether the change of items makes all periods begin anew: in classic mode, when prices recur at
+    /// another interval, or cost something in advance where nothing cost anything. The change is made
+    /// and undone to see that, since it may make prices of its own.
+    async fn resets_anchor(
+        &self,
+        ctx: &mut Ctx,
+        customer: &Customer,
+        before: &Subscription,
+        after: &Subscription,
+    ) -> Result<bool> {
+        let flexible = before.billing_mode == BillingModeType::Flexible;
+        let free = matches!(before.status, Status::Trialing | Status::Paused);
+        if flexible || free || !self.items.iter().any(ItemUpdate::is_billed) {
+            return Ok(false);
+        }
+        let undo = ctx.tx.savepoint().await?;
+        let unbilled = Change { at: ctx.now, billed: false };
+        let mut tried = after.clone();
+        let items = (self.sent, self.items.clone());
+        Box::pin(change_items(ctx, customer, before, &mut tried, items, unbilled)).await?;
+        ctx.tx.rollback_to(undo).await?;
+        let (Some(old), Some(new)) = (before.items.first(), tried.items.first()) else {
+            return Ok(false);
+        };
+        if recurrence_of(old)? != recurrence_of(new)? {
+            return Ok(true);
+        }
+        let by_usage = |item: &Item| item.price.usage_type() == UsageType::Metered;
+        let was_free = !before.items.iter().any(by_usage) && fixed_minor(before)? == 0;
+        Ok(was_free && fixed_minor(&tried)? != 0)
+    }
             tried: None,
         })
     }
@@ -334,7 +367,7 @@ async fn refuse_without_method(
 ) -> Result<()> {
     let automatic = sub.collection_method == CollectionMethod::ChargeAutomatically;
     let default = sub.terms.default_payment_method.as_deref();
-    if !automatic || !costs_in_advance(ctx, sub).await? {
+    if !automatic || fixed_minor(sub)? == 0 {
         return Ok(());
     }
     match invoices::can_be_charged(ctx, customer, default).await? {
@@ -444,49 +477,6 @@ async fn set_trial(ctx: &mut Ctx, after: &mut Subscription, end: Timestamp) -> R
         }
     }
     Ok(lines)
-}
-
-/// Whether a change of items makes all periods begin anew: in classic mode, when prices recur at
-/// another interval, or cost something in advance where nothing cost anything. The change is made and
-/// undone to see that, since it may make prices of its own.
-async fn resets_anchor(
-    ctx: &mut Ctx,
-    customer: &Customer,
-    before: &Subscription,
-    after: &Subscription,
-    items: &[ItemUpdate],
-) -> Result<bool> {
-    let flexible = before.billing_mode == BillingModeType::Flexible;
-    if flexible || before.status == Status::Trialing || items.is_empty() {
-        return Ok(false);
-    }
-    let undo = ctx.tx.savepoint().await?;
-    let unbilled = Change { at: ctx.now, billed: false };
-    let mut tried = after.clone();
-    let items = items.to_vec();
-    Box::pin(change_items(ctx, customer, before, &mut tried, items, unbilled)).await?;
-    ctx.tx.rollback_to(undo).await?;
-    let (Some(old), Some(new)) = (before.items.first(), tried.items.first()) else {
-        return Ok(false);
-    };
-    if recurrence_of(old)? != recurrence_of(new)? {
-        return Ok(true);
-    }
-    let by_usage = before.items.iter().any(|item| item.price.usage_type() == UsageType::Metered);
-    Ok(!by_usage && !costs_in_advance(ctx, before).await? && costs_in_advance(ctx, &tried).await?)
-}
-
-async fn costs_in_advance(ctx: &mut Ctx, sub: &Subscription) -> Result<bool> {
-    for item in &sub.items {
-        if item.price.usage_type() == UsageType::Metered {
-            continue;
-        }
-        let lines = lines_of_item(ctx, sub, item, item.current_period).await?;
-        if lines.iter().any(|line| line.amount != 0) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 pub(super) fn set_end(
