@@ -125,6 +125,19 @@ def e10_migration_is_one_way(w) -> None:
     matches(story.latest(sub), total=21)
 
 
+def e10_migration_gives_back_nothing_twice(w) -> None:
+    for mode in (CLASSIC, FLEXIBLE):
+        story = Story(w)
+        sub = story.subscribe(w.shop.price(3_000), billing_mode=mode)
+        story.v1.subscriptions.update(sub.id, {"cancel_at": at("2026-04-21")})
+        if mode == CLASSIC:
+            story.v1.subscriptions.migrate(sub.id, {"billing_mode": FLEXIBLE})
+        story.to("2026-04-11")
+        story.v1.subscriptions.cancel(sub.id, {"prorate": True})
+        pending = story.v1.invoice_items.list({"customer": story.id, "pending": True}).data
+        equal([each.amount for each in pending], [-1_000, -1_000], f"pending, {mode}")
+
+
 def e10_backdated_time_is_a_line_for_each_period_or_one_for_all(w) -> None:
     start = at("2026-02-01")
     flexible = Story(w)

@@ -60,11 +60,17 @@ impl Change {
             let credit = self.put(ctx, before, item, part).await?;
             debit.given.push((credit, self.at.0));
         }
-        match before.billing_mode {
-            BillingModeType::Flexible => Ok(debits),
-            // What was charged is reckoned anew each time.
-            BillingModeType::Classic => Ok(item.terms.debits.clone()),
+        if before.billing_mode == BillingModeType::Flexible {
+            return Ok(debits);
         }
+        // What was charged is reckoned anew each time, until the subscription is billed by the other
+        // rules: they must know what of it is given back.
+        let given: Vec<_> = debits.into_iter().flat_map(|debit| debit.given).collect();
+        let mut kept = item.terms.debits.clone();
+        for debit in &mut kept {
+            debit.given.extend(given.iter().cloned());
+        }
+        Ok(kept)
     }
 
     /// Charges an item for the rest of the period it is in, and notes on it what was charged. `after`
