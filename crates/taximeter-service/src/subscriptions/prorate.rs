@@ -135,7 +135,12 @@ impl Change {
             let end = as_it_will_be.ends_within(item.current_period);
             let was = item.paid_period().end;
             let will = end.unwrap_or(item.current_period.end);
-            if will == was || item.price.usage_type() == UsageType::Metered {
+            if item.price.usage_type() == UsageType::Metered {
+                // Nothing is paid for it; what is paid for after a change of its price is until then.
+                item.terms.paid_until = end.map(|end| end.0);
+                continue;
+            }
+            if will == was {
                 continue;
             }
             if self.billed && will < was {
