@@ -140,6 +140,65 @@ def e8_the_end_of_a_period_by_name_is_an_instant(w) -> None:
     matches(later, cancel_at=at("2027-04-01"))
 
 
+def e8_at_period_end_goes_with_a_period_that_an_item_begins(w) -> None:
+    story = Story(w)
+    sub = story.subscribe(w.shop.price(3_000), cancel_at_period_end=True)
+    story.to("2026-04-16")
+    year = {"price": w.shop.price(36_500, interval="year"), "proration_behavior": "always_invoice"}
+    story.v1.subscription_items.update(item(sub).id, year)
+    end = item(story.sub(sub)).current_period_end
+    matches(story.sub(sub), cancel_at=end, cancel_at_period_end=True)
+    # 15 of 30 days back, 350 of 365 days charged.
+    equal(amounts(story.latest(sub)), [-1_500, 35_000], "lines")
+    story.to(MAY)
+    matches(story.sub(sub), status="active")
+
+
+def e8_at_period_end_goes_with_a_period_that_a_threshold_begins(w) -> None:
+    story = Story(w)
+    thresholds = {"amount_gte": 5_000, "reset_billing_cycle_anchor": True}
+    sub = story.subscribe(w.shop.price(3_000), w.shop.metered(10), billing_thresholds=thresholds)
+    story.v1.subscriptions.update(sub.id, {"cancel_at_period_end": True})
+    story.to("2026-04-16")
+    story.used(1_000)
+    story.on(HOUR)
+    began = story.now()
+    equal(amounts(story.latest(sub)), [-1_496, 3_000, 10_000], "lines")
+    matches(story.sub(sub), billing_cycle_anchor=began, cancel_at=item(story.sub(sub)).current_period_end)
+    story.to(MAY)
+    matches(story.sub(sub), status="active")
+    story.to(at("2026-05-16T02:00"))
+    matches(story.sub(sub), status="canceled", ended_at=at("2026-05-16T01:00"))
+
+
+def e8_at_period_end_goes_with_a_period_that_begins_after_a_pause(w) -> None:
+    story = Story(w)
+    sub = story.subscribe(w.shop.price(3_000), cancel_at_period_end=True)
+    story.to("2026-04-11")
+    story.v1.subscriptions.pause(sub.id)
+    story.to("2026-04-21")
+    resumed = story.v1.subscriptions.resume(sub.id)
+    matches(resumed, status="active", cancel_at=at("2026-05-21"), cancel_at_period_end=True)
+    equal(amounts(story.latest(sub)), [-2_000, 3_000], "lines")
+    story.to(at("2026-05-21T01:00"))
+    matches(story.sub(sub), status="canceled", ended_at=at("2026-05-21"))
+
+
+def e8_a_new_price_is_paid_until_the_end_that_was_known_before(w) -> None:
+    # 5 of 30 days at 30.00, whether the item was there before or not.
+    for behavior in ("create_prorations", "none"):
+        for there in (True, False):
+            story = Story(w)
+            sub = story.subscribe(w.shop.metered(3))
+            known = {"cancel_at": at("2026-04-16"), "proration_behavior": behavior}
+            story.v1.subscriptions.update(sub.id, known)
+            story.to("2026-04-11")
+            changed = {"price": w.shop.price(3_000)} | ({"id": item(sub).id} if there else {})
+            story.v1.subscriptions.update(sub.id, {"items": [changed]})
+            pending = story.v1.invoice_items.list({"customer": story.id, "pending": True}).data
+            equal([each.amount for each in pending], [500], f"pending, {behavior}, {there}")
+
+
 def e8_an_end_cleared_goes_on(w) -> None:
     story = Story(w)
     sub = story.subscribe(w.shop.price(700), cancel_at=MAY)

@@ -6,7 +6,7 @@
 use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::{DAY_S, HOUR_S, Period, Timestamp};
 
-use super::periods::in_advance;
+use super::periods::{in_advance, open};
 use super::terms::{MissingPaymentMethod, PauseBehavior, Paused, PausedReason};
 use super::thresholds::{self, usage_lines};
 use super::{
@@ -310,12 +310,7 @@ impl Work<'_> {
         }
         let mut lines = Vec::new();
         for place in (0..after.items.len()).rev() {
-            let (first, charged) = super::periods::begin(ctx, &after, place, self.at).await?;
-            let end = after.ends_within(first);
-            if let Some(item) = after.items.get_mut(place) {
-                item.enter(first, end);
-            }
-            lines.extend(charged);
+            lines.extend(open(ctx, &mut after, place, self.at).await?);
         }
         let bill = Bill::of_cycle(period_of_invoice(&sub, self.at), lines);
         self.bill(ctx, &sub, after, bill).await

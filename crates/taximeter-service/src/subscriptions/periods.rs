@@ -6,7 +6,7 @@ use taximeter_kernel::prorate;
 use taximeter_kernel::time::{Period, Timestamp};
 
 use super::terms::AnchorConfig;
-use super::{Item, Subscription};
+use super::{Item, Status, Subscription};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
 use crate::invoices::{self, Line, lines_of_item};
@@ -48,6 +48,46 @@ pub(super) async fn begin(
         return Ok((first, Vec::new()));
     }
     Ok((first, in_advance(ctx, sub, item, first).await?))
+}
+
+/// Takes the item at `place` to its first period, as [`begin`] has it, with nothing of before left to be
+/// given back or billed. Gives the lines of what is charged for it in advance.
+///
+/// # Errors
+/// A 400 when an amount does not fit.
+pub(super) async fn open(
+    ctx: &mut Ctx,
+    sub: &mut Subscription,
+    place: usize,
+    at: Timestamp,
+) -> Result<Vec<Line>> {
+    let (first, charged) = begin(ctx, sub, place, at).await?;
+    let end = sub.ends_within(first);
+    if let Some(item) = sub.items.get_mut(place) {
+        item.enter(first, end);
+        item.terms.debits.clear();
+    }
+    Ok(charged)
+}
+
+/// Begins all periods anew, now, and gives the lines of what is paid in advance. An end that goes with
+/// the period goes with the one that begins.
+///
+/// # Errors
+/// A 400 when an amount does not fit.
+pub(super) async fn open_all(ctx: &mut Ctx, sub: &mut Subscription) -> Result<Vec<Line>> {
+    sub.billing_cycle_anchor = ctx.now;
+    sub.terms.anchor_config = None;
+    if sub.status == Status::Trialing {
+        sub.status = Status::Active;
+        sub.trial_end = Some(ctx.now);
+    }
+    let mut lines = Vec::new();
+    for place in (0..sub.items.len()).rev() {
+        lines.extend(open(ctx, sub, place, ctx.now).await?);
+    }
+    sub.end_with_period();
+    Ok(lines)
 }
 
 /// What a licensed item is charged in advance for a period, or for the part of it until the

@@ -6,7 +6,7 @@ use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::{HOUR_S, Period, Timestamp};
 
 use super::input::{AnchorChange, AnchorChangeInput, ProrationBehavior};
-use super::periods::{begin, whole_at};
+use super::periods::{open_all, whole_at};
 use super::prorate::Change;
 use super::{CollectionMethod, Resuming, Status, Subscription, advance, held, retrieve};
 use crate::choice;
@@ -59,7 +59,7 @@ pub async fn resume(ctx: &mut Ctx, id: &str, input: Resume) -> Result<Subscripti
     };
     let mut after = before.clone();
     let (lines, at_once) = match anchor {
-        AnchorChange::Now => (begin_anew(ctx, &mut after).await?, true),
+        AnchorChange::Now => (open_all(ctx, &mut after).await?, true),
         AnchorChange::Unchanged => {
             let behavior = input.proration_behavior.unwrap_or(ProrationBehavior::CreateProrations);
             come_back(ctx, &before, &mut after, behavior, input.proration_date).await?;
@@ -101,23 +101,6 @@ fn refuse(sub: &Subscription) -> Result<()> {
     }
 }
 
-/// Begins all periods now, and gives the lines of what is paid in advance.
-async fn begin_anew(ctx: &mut Ctx, after: &mut Subscription) -> Result<Vec<Line>> {
-    after.billing_cycle_anchor = ctx.now;
-    after.terms.anchor_config = None;
-    let mut lines = Vec::new();
-    for place in (0..after.items.len()).rev() {
-        let (period, charged) = begin(ctx, after, place, ctx.now).await?;
-        let end = after.ends_within(period);
-        if let Some(item) = after.items.get_mut(place) {
-            item.enter(period, end);
-            item.terms.debits.clear();
-        }
-        lines.extend(charged);
-    }
-    Ok(lines)
-}
-
 /// Goes on with the periods as they were counted, with the rest of those that it is in now.
 async fn come_back(
     ctx: &mut Ctx,
@@ -145,12 +128,10 @@ async fn come_back(
             change.give_back(ctx, before, item).await?;
             item.terms.debits.clear();
         }
-        item.enter(period, None);
-        if licensed {
-            item.terms.paid_until = as_it_will_be.ends_within(period).map(|at| at.0);
-        }
+        item.enter(period, as_it_will_be.ends_within(period));
         change.charge(ctx, &as_it_will_be, item).await?;
     }
+    after.end_with_period();
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use taximeter_kernel::time::{Period, Timestamp};
 use super::advance::{Bill, Work, period_of_invoice, unbilled_from};
 use super::change::{Sent, change_items};
 use super::input::{ItemUpdate, PaymentBehavior};
-use super::periods::{begin, whole_at};
+use super::periods::{open, whole_at};
 use super::prorate::Change;
 use super::thresholds::{self, ThresholdsInput, usage_lines};
 use super::update::{Plan, set_named, set_plain};
@@ -180,13 +180,7 @@ impl Work<'_> {
             after.terms.anchor_config = None;
         }
         for place in opened.into_iter().rev() {
-            let (period, charged) = begin(ctx, &after, place, at).await?;
-            let end = after.ends_within(period);
-            if let Some(item) = after.items.get_mut(place) {
-                item.enter(period, end);
-                item.terms.debits.clear();
-            }
-            lines.extend(charged);
+            lines.extend(open(ctx, &mut after, place, at).await?);
         }
         thresholds::set(&mut after, plan.thresholds)?;
         additions::add(ctx, self.customer, &after, plan.additions).await?;

@@ -12,8 +12,8 @@ use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::{DAY_S, HOUR_S, Period, Timestamp};
 
 use super::advance::{note_debits, unbilled_from};
+use super::periods::open_all;
 use super::prorate::Change;
-use super::update::open_periods;
 use super::{Item, ItemThresholds, Status, Subscription, Thresholds};
 use crate::ctx::Ctx;
 use crate::customers::Customer;
@@ -211,6 +211,26 @@ pub(crate) async fn usage_lines(
     Ok(lines)
 }
 
+/// The lines of what was used of all metered items until `end`, newest item first, as invoices have
+/// them.
+///
+/// # Errors
+/// A 400 when an amount does not fit.
+pub(super) async fn usage_so_far(
+    ctx: &mut Ctx,
+    sub: &Subscription,
+    end: Timestamp,
+) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for item in sub.items.iter().rev() {
+        if item.price.usage_type() == UsageType::Metered {
+            let period = Period { start: unbilled_from(item), end };
+            lines.extend(usage_lines(ctx, sub, item, period).await?);
+        }
+    }
+    Ok(lines)
+}
+
 /// Whether a subscription can be billed before its time at an instant.
 fn watches(sub: &Subscription, at: Timestamp) -> bool {
     let agreed = sub.terms.billing_thresholds.as_ref().is_some_and(|all| all.amount_gte.is_some())
@@ -253,7 +273,7 @@ pub(super) async fn look(ctx: &mut Ctx, id: &str, customer: &mut Customer) -> Re
         for item in &before.items {
             change.give_back(ctx, &before, item).await?;
         }
-        let mut lines = open_periods(ctx, &mut after).await?;
+        let mut lines = open_all(ctx, &mut after).await?;
         lines.extend(invoice.lines.into_iter().filter(|line| line.invoice_item.is_none()));
         invoice = draft(ctx, customer, &before, lines).await?;
     } else {

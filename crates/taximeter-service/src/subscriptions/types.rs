@@ -219,6 +219,13 @@ impl Subscription {
         end.filter(|end| period.start < *end && *end < period.end)
     }
 
+    /// Takes an end that goes with the period to where that ends by now.
+    pub(super) fn end_with_period(&mut self) {
+        if self.cancel_at_period_end {
+            self.cancel_at = self.next_boundary();
+        }
+    }
+
     /// Whether it is over.
     #[must_use]
     pub const fn has_ended(&self) -> bool {

@@ -4,15 +4,15 @@ use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::{Period, Timestamp};
 
 use super::additions::AddInvoiceItem;
-use super::advance::{hold_back, note_debits, unbilled_from};
+use super::advance::{hold_back, note_debits};
 use super::cancel::apply_details;
 use super::change::{Sent, Terms, change_items};
 use super::create::{checked_days, set_invoice_settings, set_payment_settings};
 use super::input::{AnchorChange, AnchorChangeInput, ItemUpdate, Now, PaymentBehavior, Update};
 use super::pending_update::{Billed, Made};
-use super::periods::{begin, recurrence_of};
+use super::periods::{open_all, recurrence_of};
 use super::prorate::Change;
-use super::thresholds::{self, ThresholdsInput, fixed_minor, usage_lines};
+use super::thresholds::{self, ThresholdsInput, fixed_minor, usage_so_far};
 use super::timing::{after_days, both_ends, checked_trial_end, resolved_end};
 use super::{
     BillingModeType, CollectionMethod, Item, PauseCollection, Status, Subscription, TrialSettings,
@@ -307,13 +307,10 @@ impl Plan {
         if let Some(Some(end)) = trial {
             lines.extend(set_trial(ctx, &mut after, end).await?);
         } else if anew {
-            lines.extend(open_periods(ctx, &mut after).await?);
+            lines.extend(open_all(ctx, &mut after).await?);
         }
         set_end(&mut after, by_word, with_period, ctx.now)?;
-        if after.cancel_at_period_end {
-            // It goes where the period goes.
-            after.cancel_at = after.next_boundary();
-        }
+        after.end_with_period();
         let ends = !fresh && change.follow_end(ctx, before, &mut after).await?;
         thresholds::set(&mut after, self.thresholds)?;
         Ok(Made {
@@ -322,6 +319,9 @@ impl Plan {
             billed: Billed { lines, at: change.at, left },
             invoiced: anew || (at_once && (changed || ends)),
             trial_from_plan: self.trial_from_plan,
+            tried: None,
+        })
+    }
 
     /// Whether the change of items makes all periods begin anew: in classic mode, when prices recur at
     /// another interval, or cost something in advance where nothing cost anything. The change is made
@@ -353,9 +353,6 @@ impl Plan {
         let by_usage = |item: &Item| item.price.usage_type() == UsageType::Metered;
         let was_free = !before.items.iter().any(by_usage) && fixed_minor(before)? == 0;
         Ok(was_free && fixed_minor(&tried)? != 0)
-    }
-            tried: None,
-        })
     }
 }
 
@@ -412,43 +409,10 @@ async fn close_periods(ctx: &mut Ctx, before: &Subscription, change: Change) -> 
     for item in &before.items {
         change.give_back(ctx, before, item).await?;
     }
-    close_usage(ctx, before, change).await
-}
-
-/// The lines of what was used in periods that are cut short.
-async fn close_usage(ctx: &mut Ctx, before: &Subscription, change: Change) -> Result<Vec<Line>> {
-    let mut lines = Vec::new();
-    if !change.billed && before.status == Status::Trialing {
-        return Ok(lines);
+    if before.status == Status::Trialing {
+        return Ok(Vec::new());
     }
-    for item in before.items.iter().rev() {
-        if item.price.usage_type() == UsageType::Metered {
-            let period = Period { start: unbilled_from(item), end: ctx.now };
-            lines.extend(usage_lines(ctx, before, item, period).await?);
-        }
-    }
-    Ok(lines)
-}
-
-/// Begins all periods anew, now, and gives the lines of what is paid in advance.
-pub(super) async fn open_periods(ctx: &mut Ctx, after: &mut Subscription) -> Result<Vec<Line>> {
-    after.billing_cycle_anchor = ctx.now;
-    after.terms.anchor_config = None;
-    if after.status == Status::Trialing {
-        after.status = Status::Active;
-        after.trial_end = Some(ctx.now);
-    }
-    let mut lines = Vec::new();
-    for place in (0..after.items.len()).rev() {
-        let (period, charged) = begin(ctx, after, place, ctx.now).await?;
-        let end = after.ends_within(period);
-        if let Some(item) = after.items.get_mut(place) {
-            item.enter(period, end);
-            item.terms.debits.clear();
-        }
-        lines.extend(charged);
-    }
-    Ok(lines)
+    usage_so_far(ctx, before, ctx.now).await
 }
 
 /// Gives a subscription a trial until `end`, or another end of the one it is in.
