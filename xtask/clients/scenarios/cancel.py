@@ -246,6 +246,8 @@ def e8_deleting_its_clock_ends_it(w) -> None:
     story.v1.test_helpers.test_clocks.delete(story.clock)
     matches(story.v1.customers.retrieve(story.id), deleted=True)
     matches(story.sub(sub), status="canceled")
+    matches(story.v1.subscriptions.update(sub.id, {"metadata": {"a": "1"}}), metadata__a="1")
+    refused(story.v1.subscriptions.cancel, sub.id, status=404, code="resource_missing", param="id")
 
 
 def _with_usage(w):

@@ -8,12 +8,11 @@ use super::advance::catch_up;
 use super::ending::end_now;
 use super::input::{Cancel, CancellationDetailsInput};
 use super::prorate::Change;
-use super::{CancellationDetails, Status, Subscription, pending_update, retrieve, sql};
+use super::{CancellationDetails, Status, Subscription, hold, pending_update, sql};
 use crate::ctx::Ctx;
-use crate::customers::{self, Customer};
+use crate::customers::Customer;
 use crate::error::{Error, Result};
 use crate::params::Clear;
-use crate::test_clocks;
 
 pub(super) fn apply_details(input: CancellationDetailsInput, details: &mut CancellationDetails) {
     input.comment.apply(&mut details.comment);
@@ -31,15 +30,13 @@ pub(super) fn apply_details(input: CancellationDetailsInput, details: &mut Cance
 /// A 404 when there is none that has not ended, a 400 when an amount does not fit.
 pub async fn cancel(ctx: &mut Ctx, id: &str, input: Cancel) -> Result<Subscription> {
     let Cancel { cancellation_details, invoice_now, prorate } = input;
-    let mut customer = locked_customer_of(ctx, id).await?;
-    test_clocks::follow(ctx, &customer).await?;
-    sql::lock(ctx, id).await?;
-    Box::pin(catch_up(ctx, id, &mut customer)).await?;
-    let Some(before) = locked_unless_ended(ctx, id).await? else {
-        return Err(ctx.no_such_path(SubscriptionKind::NOUN, id).await?);
+    let (invoice_now, prorate) = (invoice_now == Some(true), prorate == Some(true));
+    let mut customer = hold(ctx, id).await?;
+    let before = caught_up(ctx, id, &mut customer, invoice_now).await?;
+    let Some(before) = before.filter(|sub| !sub.has_ended()) else {
+        return Err(Error::no_such_path(SubscriptionKind::NOUN, id));
     };
     let before = pending_update::give_up(ctx, before, &mut customer).await?;
-    let (invoice_now, prorate) = (invoice_now == Some(true), prorate == Some(true));
     if prorate && !matches!(before.status, Status::Trialing | Status::Paused) {
         let change = Change { at: ctx.now, billed: true };
         for item in &before.items {
@@ -73,23 +70,29 @@ pub async fn cancel_all_of_customer(ctx: &mut Ctx, customer: &Id<CustomerKind>) 
     Ok(())
 }
 
-fn is_gone(id: &str) -> Error {
-    Error::no_such_path(SubscriptionKind::NOUN, id)
-}
-
-/// The customer of a subscription, held. Whoever holds both holds the customer first, so that no
-/// two wait for each other.
-async fn locked_customer_of(ctx: &mut Ctx, id: &str) -> Result<Customer> {
-    let subscription = retrieve(ctx, id).await?;
-    if subscription.has_ended() {
-        return Err(is_gone(id));
+/// Does what time has brought a subscription that is held, and gives it as it is then. Where that is
+/// refused for good, such as a renewal that amounts to more than can be billed, it is left undone if
+/// nothing is to be billed: so whatever it comes to, a subscription can be ended.
+async fn caught_up(
+    ctx: &mut Ctx,
+    id: &str,
+    customer: &mut Customer,
+    invoice_now: bool,
+) -> Result<Option<Subscription>> {
+    let was = customer.clone();
+    let undo = ctx.tx.savepoint().await?;
+    match Box::pin(catch_up(ctx, id, customer)).await {
+        Ok(found) => {
+            ctx.tx.release(undo).await?;
+            Ok(found)
+        }
+        Err(error) if error.is_outcome() && !invoice_now => {
+            ctx.tx.rollback_to(undo).await?;
+            *customer = was;
+            super::find(ctx, id).await
+        }
+        Err(error) => Err(error),
     }
-    let customer = customers::locked(ctx, subscription.customer.as_str(), "customer").await;
-    // Deleted meanwhile, which ended the subscription.
-    customer.map_err(|error| match error.code {
-        Some("resource_missing") => is_gone(id),
-        _ => error,
-    })
 }
 
 /// Holds a subscription and reads it, unless it is over.

@@ -110,12 +110,23 @@ pub async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Subscription>> {
 /// # Errors
 /// A 404 when there is no such subscription.
 pub(crate) async fn held(ctx: &mut Ctx, id: &str) -> Result<(Subscription, Customer)> {
-    let seen = retrieve(ctx, id).await?;
-    let mut customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
+    let mut customer = hold(ctx, id).await?;
+    match Box::pin(advance::catch_up(ctx, id, &mut customer)).await? {
+        Some(subscription) => Ok((subscription, customer)),
+        None => Err(ctx.no_such_path(SubscriptionKind::NOUN, id).await?),
+    }
+}
+
+/// Holds a subscription and gives its customer, who is held before it, so that no two wait for each
+/// other. Time is the customer's, and what it has brought is still to be done.
+async fn hold(ctx: &mut Ctx, id: &str) -> Result<Customer> {
+    let Some(seen) = sql::find(ctx, id).await? else {
+        return Err(ctx.no_such_path(SubscriptionKind::NOUN, id).await?);
+    };
+    let customer = customers::locked_any(ctx, seen.customer.as_str()).await?;
     test_clocks::follow(ctx, &customer).await?;
     sql::lock(ctx, id).await?;
-    Box::pin(advance::catch_up(ctx, id, &mut customer)).await?;
-    Ok((retrieve(ctx, id).await?, customer))
+    Ok(customer)
 }
 
 /// Writes a changed subscription and its items, and the event that tells of it.

@@ -235,3 +235,22 @@ async fn a_subscription_canceled_twice_at_once_is_billed_once() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_cannot_be_renewed_can_be_canceled() {
+    for app in TestApp::everywhere().await {
+        let meter = shop::meter(&app, "tokens").await;
+        let dear = metered(&app, &meter, "Tokens", "currency=usd&unit_amount=99999999").await;
+        let who = customer(&app, "").await;
+        let sub = subscribe(&app, &who, &[&dear], "").await;
+        let path = format!("/v1/subscriptions/{}", id(&sub));
+        used(&app, "tokens", &who, "999999999999999", Timestamp(START.0 + 1)).await;
+        app.advance_s(32 * DAY_S);
+        // More than can be billed.
+        shop::refused(&app, &path, "metadata[a]=1").await;
+        told(&app.delete(&format!("{path}?invoice_now=true")).await, 400);
+        let over = deleted(&app, &path).await;
+        assert_eq!([&over["status"], &over["latest_invoice"]], [&json!("canceled"), &Value::Null]);
+        app.work().await;
+    }
+}
