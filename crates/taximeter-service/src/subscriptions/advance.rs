@@ -8,7 +8,7 @@ use taximeter_kernel::time::{DAY_S, HOUR_S, Period, Timestamp};
 
 use super::periods::{in_advance, open};
 use super::terms::{MissingPaymentMethod, PauseBehavior, Paused, PausedReason};
-use super::thresholds::{self, usage_lines};
+use super::thresholds::{self, usage_lines, usage_so_far};
 use super::{
     CollectionMethod, Debit, Item, Status, Subscription, TrialAnchor, ending, pending,
     pending_update, resume, sql,
@@ -160,7 +160,7 @@ pub(crate) async fn go_on(ctx: &mut Ctx, id: &str) -> Result<()> {
 
 async fn go_on_held(ctx: &mut Ctx, id: &str, customer: &mut Customer) -> Result<()> {
     let Some(sub) = catch_up(ctx, id, customer).await? else { return Ok(()) };
-    let sub = thresholds::looked(ctx, sub, customer).await?;
+    let sub = thresholds::look(ctx, sub, customer).await?;
     put_down(ctx, &sub).await
 }
 
@@ -328,15 +328,8 @@ impl Work<'_> {
     /// The end: what was used is billed, and nothing in advance.
     async fn end(&mut self, ctx: &mut Ctx, sub: Subscription) -> Result<()> {
         let sub = pending_update::give_up(ctx, sub, self.customer).await?;
-        let mut lines = Vec::new();
-        if sub.status != Status::Trialing && sub.status != Status::Paused {
-            for item in sub.items.iter().rev() {
-                if item.price.usage_type() == UsageType::Metered {
-                    let period = Period { start: unbilled_from(item), end: self.at };
-                    lines.extend(usage_lines(ctx, &sub, item, period).await?);
-                }
-            }
-        }
+        let free = matches!(sub.status, Status::Trialing | Status::Paused);
+        let lines = if free { Vec::new() } else { usage_so_far(ctx, &sub, self.at).await? };
         let ended = period_of_invoice(&sub, self.at);
         // Drawn up as it stands: what is held back before the end is held back at it.
         let bill = Bill::of_cycle(ended, lines);

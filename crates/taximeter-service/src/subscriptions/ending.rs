@@ -1,10 +1,8 @@
 //! How a subscription ends: by time, by being asked to, by not being paid.
 
-use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::{Period, Timestamp};
 
-use super::advance::unbilled_from;
-use super::thresholds::usage_lines;
+use super::thresholds::usage_so_far;
 use super::{CancellationDetails, Status, Subscription, pending_update, sql};
 use crate::ctx::Ctx;
 use crate::customers::Customer;
@@ -123,14 +121,8 @@ async fn bill_so_far(
     customer: &mut Customer,
     was_free: bool,
 ) -> Result<Option<Invoice>> {
-    let mut lines = Vec::new();
-    for item in subscription.items.iter().rev() {
-        if was_free || item.price.usage_type() != UsageType::Metered {
-            continue;
-        }
-        let period = Period { start: unbilled_from(item), end: ctx.now };
-        lines.extend(usage_lines(ctx, subscription, item, period).await?);
-    }
+    let lines =
+        if was_free { Vec::new() } else { usage_so_far(ctx, subscription, ctx.now).await? };
     let draft = Draft {
         customer,
         subscription,

@@ -251,21 +251,29 @@ pub(super) fn next_look(sub: &Subscription, now: Timestamp) -> Option<Timestamp>
     watches(sub, at).then_some(at)
 }
 
-/// Bills a subscription before its time, if as much was used as was agreed to. Its customer is held.
+/// Bills a subscription before its time, if as much was used as was agreed to, and gives it as it is
+/// then. It is held with its customer.
 ///
 /// # Errors
 /// A 400 when an amount does not fit.
-pub(super) async fn look(ctx: &mut Ctx, id: &str, customer: &mut Customer) -> Result<()> {
-    let Some(before) = super::find(ctx, id).await? else { return Ok(()) };
+pub(super) async fn look(
+    ctx: &mut Ctx,
+    before: Subscription,
+    customer: &mut Customer,
+) -> Result<Subscription> {
     if !watches(&before, ctx.now) {
-        return Ok(());
+        return Ok(before);
     }
-    let lines = lines_so_far(ctx, &before).await?;
+    let mut lines = usage_so_far(ctx, &before, ctx.now).await?;
     if lines.iter().all(|line| line.quantity.is_zero()) {
-        return Ok(());
+        return Ok(before);
+    }
+    for line in &mut lines {
+        // It is not counted anew.
+        line.details.metered = false;
     }
     let mut invoice = draft(ctx, customer, &before, lines).await?;
-    let Some(reason) = reached(&before, &invoice)? else { return Ok(()) };
+    let Some(reason) = reached(&before, &invoice)? else { return Ok(before) };
     let mut after = before.clone();
     let terms = before.terms.billing_thresholds.as_ref();
     if terms.and_then(|terms| terms.reset_billing_cycle_anchor) == Some(true) {
@@ -290,22 +298,9 @@ pub(super) async fn look(ctx: &mut Ctx, id: &str, customer: &mut Customer) -> Re
     super::save(ctx, &before, &after).await?;
     invoice.auto_advance = true;
     invoices::finalize_held(ctx, &mut invoice, customer).await?;
-    invoices::after_finalizing(ctx, &mut invoice, customer).await
-}
-
-/// The lines of what was used until now, newest item first. They are not counted anew.
-async fn lines_so_far(ctx: &mut Ctx, sub: &Subscription) -> Result<Vec<Line>> {
-    let mut lines = Vec::new();
-    for item in sub.items.iter().rev() {
-        if item.price.usage_type() == UsageType::Metered {
-            let period = Period { start: unbilled_from(item), end: ctx.now };
-            lines.extend(usage_lines(ctx, sub, item, period).await?);
-        }
-    }
-    for line in &mut lines {
-        line.details.metered = false;
-    }
-    Ok(lines)
+    invoices::after_finalizing(ctx, &mut invoice, customer).await?;
+    // Read anew: what its invoice brought about was written by that.
+    super::retrieve(ctx, before.id.as_str()).await
 }
 
 async fn draft(
@@ -386,20 +381,4 @@ fn billed_by(invoice: &Invoice, item: &Item) -> Result<Option<BilledEarly>> {
     };
     let quantity = quantity_of(used(invoice, item))?.to_string();
     Ok((!units.is_empty()).then_some(BilledEarly { amount, off, quantity, unit_amount }))
-}
-
-/// Looks, and reads the subscription anew.
-///
-/// # Errors
-/// As [`look`].
-pub(super) async fn looked(
-    ctx: &mut Ctx,
-    sub: Subscription,
-    customer: &mut Customer,
-) -> Result<Subscription> {
-    if !watches(&sub, ctx.now) {
-        return Ok(sub);
-    }
-    look(ctx, sub.id.as_str(), customer).await?;
-    Ok(super::find(ctx, sub.id.as_str()).await?.unwrap_or(sub))
 }
