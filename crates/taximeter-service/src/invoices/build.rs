@@ -327,7 +327,7 @@ impl Draft<'_> {
         let details = Details {
             default_tax_rates: terms.default_tax_rates.clone(),
             discounts: match &customer.discount {
-                Some(discount) if terms.discounts.is_empty() && !terms.own_discounts_only => {
+                Some(discount) if terms.inherits_discount() => {
                     vec![discount.id.as_str().to_owned()]
                 }
                 _ => terms.discounts.clone(),

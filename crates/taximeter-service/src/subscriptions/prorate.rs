@@ -402,7 +402,7 @@ async fn net_amount(ctx: &mut Ctx, sub: &Subscription, item: &Item) -> Result<Ne
     let mut reductions: Vec<(Discount, Reduction)> = Vec::new();
     // Where a subscription has none of its own, its customer's is taken off, as on its invoices.
     let mut of_sub = read(ctx, &sub.terms.discounts).await?;
-    if sub.terms.discounts.is_empty() && !sub.terms.own_discounts_only {
+    if sub.terms.inherits_discount() {
         let customer = customers::retrieve_any(ctx, sub.customer.as_str()).await?;
         of_sub.extend(customer.discount.filter(|discount| lasts(discount, ctx.now)));
     }

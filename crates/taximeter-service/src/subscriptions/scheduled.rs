@@ -58,10 +58,7 @@ pub(crate) fn set_thresholds(sub: &mut Subscription, input: ThresholdsInput) -> 
 /// A 400 when that is less than can be.
 pub(crate) fn thresholds_of(input: &ThresholdsInput, at: &str) -> Result<Thresholds> {
     thresholds::check_least(input.amount_gte).map_err(|error| error.within(at))?;
-    Ok(Thresholds {
-        amount_gte: input.amount_gte,
-        reset_billing_cycle_anchor: Some(input.reset_billing_cycle_anchor.unwrap_or(false)),
-    })
+    Ok(input.clone().into())
 }
 
 /// Makes a change that a schedule asks for of a subscription that is held with its customer.

@@ -230,6 +230,15 @@ pub struct Terms {
     pub told: Told,
 }
 
+impl Terms {
+    /// Whether what is taken off all of the customer's invoices is taken off its own: where it has
+    /// nothing of its own, and that is not by choice.
+    #[must_use]
+    pub const fn inherits_discount(&self) -> bool {
+        self.discounts.is_empty() && !self.own_discounts_only
+    }
+}
+
 /// What was charged for an item's time, so that what of it is not used can be given back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Debit {

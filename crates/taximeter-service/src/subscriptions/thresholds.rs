@@ -43,6 +43,15 @@ crate::params! {
     }
 }
 
+impl From<ThresholdsInput> for Thresholds {
+    fn from(input: ThresholdsInput) -> Self {
+        Self {
+            amount_gte: input.amount_gte,
+            reset_billing_cycle_anchor: Some(input.reset_billing_cycle_anchor.unwrap_or(false)),
+        }
+    }
+}
+
 crate::params! {
     /// When a subscription is billed before its time for the usage of one item.
     pub struct ItemThresholdsInput {
@@ -91,10 +100,7 @@ pub(super) fn set(sub: &mut Subscription, input: Clear<ThresholdsInput>) -> Resu
         }
         _ => {}
     }
-    sub.terms.billing_thresholds = Some(Thresholds {
-        amount_gte: input.amount_gte,
-        reset_billing_cycle_anchor: Some(input.reset_billing_cycle_anchor.unwrap_or(false)),
-    });
+    sub.terms.billing_thresholds = Some(input.into());
     Ok(())
 }
 
