@@ -185,3 +185,27 @@ def e12_its_subscription_has_no_other_end(w) -> None:
     refused(story.v1.subscriptions.update, schedule.subscription, {"cancel_at_period_end": True}, param=ANY)
     story.v1.subscription_schedules.release(schedule.id)
     matches(story.v1.subscriptions.update(schedule.subscription, {"cancel_at_period_end": True}), cancel_at=MAY)
+
+
+def e12_released_before_its_end_the_rest_of_the_period_is_charged(w) -> None:
+    for leave in (
+        lambda story, schedule: story.v1.subscription_schedules.release(schedule.id),
+        lambda story, schedule: story.v1.subscription_schedules.update(schedule.id, {"end_behavior": "release"}),
+    ):
+        story = Story(w)
+        schedule = _planned(story, _phase(w.shop.price(3_000), end_date=at("2026-04-16")), end_behavior="cancel")
+        story.on(HOUR)
+        equal(amounts(story.latest(schedule.subscription)), [1_500], "until the end")
+        leave(story, schedule)
+        matches(story.sub(schedule.subscription), cancel_at=None)
+        story.to(MAY)
+        equal(amounts(story.latest(schedule.subscription)), [1_500, 3_000], "the rest and May")
+
+
+def e12_released_from_what_ends_with_its_period_it_goes_on(w) -> None:
+    story = Story(w)
+    sub = story.subscribe(w.shop.price(700))
+    story.v1.subscriptions.update(sub.id, {"cancel_at_period_end": True})
+    story.v1.subscription_schedules.release(story.v1.subscription_schedules.create({"from_subscription": sub.id}).id)
+    matches(story.sub(sub), cancel_at=None, cancel_at_period_end=False, schedule=None)
+    matches(story.v1.subscriptions.update(sub.id, {"metadata": {"a": "b"}}), cancel_at=None)

@@ -105,36 +105,35 @@ pub(crate) async fn subscription_ended(
 /// # Errors
 /// A 404 when there is none, a 400 when it has ended already.
 pub async fn release(ctx: &mut Ctx, id: &str, input: Release) -> Result<Schedule> {
-    let Held { schedule, subscription, .. } = held(ctx, id).await?;
+    let Held { schedule, mut customer, subscription } = held(ctx, id).await?;
     refuse_unless_live(&schedule, "release", "released")?;
+    let Some(subscription) = subscription else { return set_released(ctx, schedule).await };
     let kept = input.preserve_cancel_date == Some(true);
-    let released = let_go(ctx, schedule, subscription, kept).await?;
-    if let Some(id) = &released.released_subscription {
-        let subscription = subscriptions::retrieve(ctx, id.as_str()).await?;
+    let set = schedule.ends_subscription();
+    if kept || set.is_none() || subscription.cancel_at != set {
+        let released = let_go(ctx, schedule, &subscription).await?;
+        let subscription = subscriptions::retrieve(ctx, subscription.id.as_str()).await?;
         subscriptions::put_down(ctx, &subscription).await?;
+        return Ok(released);
     }
-    Ok(released)
+    // The end that it had set goes with it, and what is behind that is charged.
+    Box::pin(subscriptions::go_on_for_good(ctx, &mut customer, subscription)).await?;
+    set_released(ctx, schedule).await
 }
 
-/// Takes a schedule from its subscription, which is held: with it goes the end that it had set,
-/// unless that is `kept`.
+/// Takes a schedule from its subscription, which is held and ends when it did.
 pub(super) async fn let_go(
     ctx: &mut Ctx,
-    mut schedule: Schedule,
-    subscription: Option<Subscription>,
-    kept: bool,
+    schedule: Schedule,
+    before: &Subscription,
 ) -> Result<Schedule> {
-    if let Some(before) = subscription {
-        let mut after = before.clone();
-        after.terms.schedule = None;
-        let set = schedule.ends_subscription();
-        if !kept && set.is_some() && before.cancel_at == set {
-            after.cancel_at = None;
-            after.canceled_at = None;
-            after.cancellation.reason = None;
-        }
-        subscriptions::save(ctx, &before, &after).await?;
-    }
+    let mut after = before.clone();
+    after.terms.schedule = None;
+    subscriptions::save(ctx, before, &after).await?;
+    set_released(ctx, schedule).await
+}
+
+async fn set_released(ctx: &mut Ctx, mut schedule: Schedule) -> Result<Schedule> {
     schedule.status = Status::Released;
     schedule.released_at = Some(ctx.now);
     schedule.released_subscription = schedule.subscription.take();

@@ -121,7 +121,7 @@ pub(crate) async fn pass(
     sql::lock(ctx, id).await?;
     let Some(before) = of_subscription(ctx, sub).await? else { return Ok(None) };
     let Some(phase) = before.following().filter(|phase| phase.start <= at.0).cloned() else {
-        let_go(ctx, before, Some(sub.clone()), false).await?;
+        let_go(ctx, before, sub).await?;
         return Ok(None);
     };
     let mut after = before.clone();

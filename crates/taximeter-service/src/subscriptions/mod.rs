@@ -48,7 +48,9 @@ pub(crate) use periods::in_advance;
 pub(crate) use propose::{checked_mode, propose};
 pub(crate) use proposed::{first_charge, propose_preview};
 pub use resume::{Resume, resume};
-pub(crate) use scheduled::{Scheduled, change, no_such, pass_ahead, set_thresholds, thresholds_of};
+pub(crate) use scheduled::{
+    Scheduled, change, go_on_for_good, no_such, pass_ahead, set_thresholds, thresholds_of,
+};
 use serde_json::Value;
 pub(crate) use standing::{default_payment_method, paid_with, set_up_with};
 pub use standing::{invoice_not_paid, invoice_paid, invoice_void};

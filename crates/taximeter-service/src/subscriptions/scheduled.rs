@@ -8,7 +8,7 @@ use taximeter_kernel::time::{Period, Timestamp};
 
 use super::advance::{Bill, Work, period_of_invoice, unbilled_from};
 use super::change::{Sent, change_items};
-use super::input::{ItemUpdate, PaymentBehavior};
+use super::input::{ItemUpdate, PaymentBehavior, Update};
 use super::periods::{open, whole_at};
 use super::prorate::Change;
 use super::thresholds::{self, ThresholdsInput, usage_lines};
@@ -19,6 +19,7 @@ use crate::ctx::Ctx;
 use crate::customers::Customer;
 use crate::error::{Error, Result};
 use crate::invoices::Line;
+use crate::params::Clear;
 use crate::subscription_schedules::{self, Entry};
 
 /// That a subscription is begun by a schedule.
@@ -49,7 +50,7 @@ pub(crate) async fn no_such(ctx: &mut Ctx, id: &str, param: &str) -> Result<Erro
 /// # Errors
 /// A 400 when that is less than can be, or no more than it costs in any case.
 pub(crate) fn set_thresholds(sub: &mut Subscription, input: ThresholdsInput) -> Result<()> {
-    thresholds::set(sub, crate::params::Clear::Set(input))
+    thresholds::set(sub, Clear::Set(input))
 }
 
 /// When subscriptions that are not known yet are billed before their time.
@@ -73,6 +74,25 @@ pub(crate) async fn change(
 ) -> Result<()> {
     let (after, plan) = changed(ctx, customer, &before, entry).await?;
     Box::pin(plan.carry_out(ctx, customer, before, after)).await?;
+    Ok(())
+}
+
+/// Takes a subscription that is held with its customer from a schedule that was to end it, and has it
+/// go on: what was charged until then only is charged for the rest of its period. A seat for 30.00 in
+/// a month of 30 days, charged 15.00 until the 16th, is 15.00 more with the next invoice.
+///
+/// # Errors
+/// A 400 when an amount does not fit.
+pub(crate) async fn go_on_for_good(
+    ctx: &mut Ctx,
+    customer: &mut Customer,
+    before: Subscription,
+) -> Result<()> {
+    let mut after = before.clone();
+    after.terms.schedule = None;
+    let endless = Update { cancel_at: Clear::Unset, ..Update::default() };
+    let (_, plan) = Plan::take(endless);
+    plan.carry_out(ctx, customer, before, after).await?;
     Ok(())
 }
 
