@@ -334,6 +334,15 @@ def e6_two_changes_in_one_period_add_up(w) -> None:
     matches(story.latest(sub), total=3_000)
 
 
+def e6_new_periods_that_waited_for_their_payment_take_the_end_along(w) -> None:
+    story, sub = _half(w, 1_000)
+    story.v1.subscriptions.update(sub.id, {"cancel_at_period_end": True})
+    change = {"billing_cycle_anchor": "now", "payment_behavior": "pending_if_incomplete"}
+    sub = story.v1.subscriptions.update(sub.id, change)
+    matches(item(sub), current_period_end=at("2026-05-16"))
+    matches(sub, pending_update=None, cancel_at_period_end=True, cancel_at=at("2026-05-16"))
+
+
 def _half(w, amount: int, quantity: int = 1):
     """A subscription in the middle of April, a month of 30 days."""
     story = Story(w)

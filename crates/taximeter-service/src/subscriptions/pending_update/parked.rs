@@ -154,7 +154,9 @@ impl PendingUpdate {
                 sub.metadata.insert(key, value);
             }
         }
-        set_end(sub, Clear::Keep, self.cancel_at_period_end, now)
+        set_end(sub, Clear::Keep, self.cancel_at_period_end, now)?;
+        sub.end_with_period();
+        Ok(())
     }
 
     /// The member `pending_update` of a subscription that will have `items`.
