@@ -343,6 +343,16 @@ def e6_new_periods_that_waited_for_their_payment_take_the_end_along(w) -> None:
     matches(sub, pending_update=None, cancel_at_period_end=True, cancel_at=at("2026-05-16"))
 
 
+def e6_a_change_does_not_wait_for_an_invoice_that_is_held_back(w) -> None:
+    story, sub = _half(w, 1_000)
+    story.v1.subscriptions.update(sub.id, {"pause_collection": {"behavior": "void"}})
+    more = {"proration_behavior": "always_invoice", "payment_behavior": "pending_if_incomplete"}
+    sub = _items(story, sub, {"quantity": 2}, **more)
+    matches(item(sub), quantity=2)
+    matches(sub, pending_update=None)
+    matches(story.latest(sub), status="void", total=500, amount_paid=0)
+
+
 def _half(w, amount: int, quantity: int = 1):
     """A subscription in the middle of April, a month of 30 days."""
     story = Story(w)

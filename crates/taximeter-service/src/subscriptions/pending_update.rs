@@ -58,9 +58,12 @@ pub(super) struct Made {
 }
 
 impl Pay {
-    /// Begins a change, which waits for its payment if that is how it is paid.
+    /// Begins a change, which waits for its payment if that is how it is paid. While invoices are held
+    /// back there is nothing to wait for: the change is made, and its invoice held back like any other.
     pub(super) async fn begin(&self, ctx: &mut Ctx, sub: &Subscription) -> Result<Option<Tried>> {
-        if self.behavior != PaymentBehavior::PendingIfIncomplete {
+        if self.behavior != PaymentBehavior::PendingIfIncomplete
+            || sub.terms.pause_collection.is_some()
+        {
             return Ok(None);
         }
         let pending = pending_now(ctx, sub).await?;
