@@ -1,5 +1,6 @@
 //! What a verb works with: one transaction, who asks, and what time it is.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -71,6 +72,17 @@ impl Caller {
     }
 }
 
+/// What was agreed to before, and so is not refused for having been put out of use since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Agreed {
+    /// Nothing.
+    Nothing,
+    /// What has these ids.
+    These(BTreeSet<String>),
+    /// All of it.
+    All,
+}
+
 /// One request's work. Dropping it without [`Ctx::commit`] undoes everything.
 pub struct Ctx {
     /// The transaction.
@@ -80,6 +92,7 @@ pub struct Ctx {
     /// The time of the request.
     pub now: Timestamp,
     wall: Timestamp,
+    agreed: Agreed,
     services: Services,
     touched: Vec<(Scope, Touched)>,
     wanted: Option<Arc<Wanted>>,
@@ -146,6 +159,7 @@ impl Ctx {
             caller,
             now,
             wall: now,
+            agreed: Agreed::Nothing,
             services: services.clone(),
             touched: Vec::new(),
             wanted: None,
@@ -198,6 +212,25 @@ impl Ctx {
     #[must_use]
     pub const fn wall(&self) -> Timestamp {
         self.wall
+    }
+
+    /// Says what was agreed to before, until that is said anew, and gives what was.
+    pub(crate) const fn agree(&mut self, agreed: Agreed) -> Agreed {
+        std::mem::replace(&mut self.agreed, agreed)
+    }
+
+    /// Whether all that is asked for was agreed to before.
+    pub(crate) const fn has_agreed_to_all(&self) -> bool {
+        matches!(self.agreed, Agreed::All)
+    }
+
+    /// Whether it was agreed to what has this id.
+    pub(crate) fn has_agreed_to(&self, id: &str) -> bool {
+        match &self.agreed {
+            Agreed::Nothing => false,
+            Agreed::These(ids) => ids.contains(id),
+            Agreed::All => true,
+        }
     }
 
     /// What sends events.

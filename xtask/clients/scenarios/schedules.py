@@ -209,3 +209,41 @@ def e12_released_from_what_ends_with_its_period_it_goes_on(w) -> None:
     story.v1.subscription_schedules.release(story.v1.subscription_schedules.create({"from_subscription": sub.id}).id)
     matches(story.sub(sub), cancel_at=None, cancel_at_period_end=False, schedule=None)
     matches(story.v1.subscriptions.update(sub.id, {"metadata": {"a": "b"}}), cancel_at=None)
+
+
+def e12_prices_made_for_it_are_billed_and_can_be_sent_again(w) -> None:
+    story = Story(w)
+    product = story.v1.products.create({"name": "Made"}).id
+    made = {"currency": "usd", "product": product, "unit_amount": 500}
+    for start in ("now", APRIL + DAY):
+        inline = {"price_data": made | {"recurring": MONTH}}
+        schedule = _planned(story, _phase(inline, add_invoice_items=[{"price_data": made}], duration=MONTH), start_date=start)
+        story.on(DAY)
+        schedule = story.v1.subscription_schedules.retrieve(schedule.id)
+        equal(amounts(story.latest(schedule.subscription)), [500, 500], "lines")
+        phase = schedule.phases[0]
+        again = _phase(
+            {"price": phase["items"][0].price, "quantity": 3},
+            add_invoice_items=[{"price": each.price} for each in phase.add_invoice_items],
+            start_date=phase.start_date,
+            end_date=phase.end_date,
+        )
+        story.v1.subscription_schedules.update(schedule.id, {"phases": [again], "proration_behavior": "none"})
+        matches(item(story.sub(schedule.subscription)), quantity=3)
+        refused(story.v1.subscriptions.create, {"customer": story.id, "items": [{"price": phase["items"][0].price}]}, param=ANY)
+
+
+def e12_a_price_archived_since_can_be_sent_again(w) -> None:
+    story = Story(w)
+    seat, rate = (
+        story.v1.prices.create({"currency": "usd", "unit_amount": 700, "recurring": MONTH, "product_data": {"name": "Old"}}).id,
+        story.v1.tax_rates.create({"display_name": "VAT", "percentage": 10, "inclusive": False}).id,
+    )
+    schedule = _planned(story, _phase(seat, default_tax_rates=[rate], duration=MONTH), _phase(seat, duration=MONTH))
+    story.v1.prices.update(seat, {"active": False})
+    story.v1.tax_rates.update(rate, {"active": False})
+    first = _phase(seat, default_tax_rates=[rate], start_date=APRIL, end_date=MAY)
+    kept = story.v1.subscription_schedules.update(schedule.id, {"phases": [first, _phase(seat, end_date=JULY)]})
+    equal([each.end_date for each in kept.phases], [MAY, JULY], "ends")
+    story.to(MAY)
+    matches(story.latest(schedule.subscription), total=700)

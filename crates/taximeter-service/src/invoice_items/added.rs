@@ -141,8 +141,7 @@ async fn one_time_price(
              with `type=one_time`.",
         );
     }
-    // What was agreed to for later is not refused when its time comes.
-    if !price.active && !ctx.caller.by_time {
+    if !price.active && !ctx.has_agreed_to(price.id.as_str()) {
         return refuse("The price specified is inactive. This field only accepts active prices.");
     }
     Ok((price, param))

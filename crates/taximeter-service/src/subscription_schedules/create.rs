@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use taximeter_kernel::id::{Id, SubscriptionSchedule};
 
 use super::enter::{begin, billing_mode, settle};
-use super::phases::{Common, currency_of, instant};
+use super::phases::{Common, currency_of, instant, set_settings};
 use super::types::{Named, PhaseItem};
 use super::{
     Create, DefaultSettings, EndBehavior, Outline, Phase, PhaseInvoices, Schedule, Status,
@@ -56,10 +56,7 @@ async fn asked(ctx: &mut Ctx, customer: &Customer, input: Create) -> Result<Sche
     let (mode, proration_discounts) = subscriptions::checked_mode(ctx, input.billing_mode)?;
     let mut settings = DefaultSettings::default();
     if let Some(input) = input.default_settings {
-        let none = DefaultSettings::default();
-        let billing_mode = billing_mode(mode, proration_discounts);
-        let common = Common { customer, settings: &none, billing_mode };
-        common.settings(ctx, &mut settings, input).await?;
+        set_settings(ctx, customer, &mut settings, input).await?;
     }
     let start = input.start_date.map_or(ctx.now.0, |date| instant(date, ctx.now));
     let phases = input.phases.ok_or_else(|| Error::missing("phases"))?;

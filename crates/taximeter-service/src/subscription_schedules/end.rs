@@ -117,7 +117,7 @@ pub async fn release(ctx: &mut Ctx, id: &str, input: Release) -> Result<Schedule
         return Ok(released);
     }
     // The end that it had set goes with it, and what is behind that is charged.
-    Box::pin(subscriptions::go_on_for_good(ctx, &mut customer, subscription)).await?;
+    subscriptions::go_on_for_good(ctx, &mut customer, subscription).await?;
     set_released(ctx, schedule).await
 }
 

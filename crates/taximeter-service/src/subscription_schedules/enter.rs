@@ -7,7 +7,7 @@ use super::end::let_go;
 use super::phases::currency_of;
 use super::types::{Bound, Named, PhaseAddition, PhaseInvoices, PhaseItem};
 use super::{Phase, PhaseAnchor, Schedule, Status, of_subscription, put_down, save, sql};
-use crate::ctx::Ctx;
+use crate::ctx::{Agreed, Ctx};
 use crate::customers::{self, Customer};
 use crate::discounts::{self, DiscountInput, Holder};
 use crate::error::{Error, Result};
@@ -85,12 +85,10 @@ pub(super) async fn begin(
     let Some(phase) = schedule.outline.phases.first().cloned() else {
         return Err(Error::internal("a schedule has no phases"));
     };
-    let terms = Terms { schedule: &schedule, phase: &phase, customer };
-    let input = terms.creation(ctx).await?;
-    let scheduled =
-        Scheduled { schedule: schedule.id.clone(), own_discounts_only: phase.emptied("discounts") };
-    let begun = Box::pin(subscriptions::begin(ctx, input, scheduled)).await?;
-    schedule.subscription = Some(begun.id);
+    let agreed = ctx.agree(Agreed::All);
+    let begun = Terms { schedule: &schedule, phase: &phase, customer }.begin(ctx).await;
+    ctx.agree(agreed);
+    schedule.subscription = Some(begun?.id);
     schedule.status = Status::Active;
     schedule.outline.entered = Some(phase.start);
     sql::update(ctx, &schedule).await?;
@@ -220,7 +218,7 @@ impl Terms<'_> {
                 discount: text(&name.discount),
                 promotion_code: text(&name.promotion_code),
             };
-            if ctx.caller.by_time && !self.is_redeemable(ctx, input.clone()).await? {
+            if ctx.has_agreed_to_all() && !self.is_redeemable(ctx, input.clone()).await? {
                 continue;
             }
             inputs.push(input);
@@ -232,8 +230,7 @@ impl Terms<'_> {
         let undo = ctx.tx.savepoint().await?;
         let currency = currency_of(self.phase)?;
         let customer = self.customer;
-        let tried =
-            discounts::apply(ctx, Holder::Customer, customer, currency, vec![input], "discounts");
+        let tried = discounts::apply(ctx, Holder::Customer, customer, currency, vec![input], "discounts");
         let tried: Result<Vec<Id<DiscountKind>>> =
             tried.await.map(|made| made.into_iter().map(|discount| discount.id).collect());
         ctx.tx.rollback_to(undo).await?;
@@ -249,7 +246,17 @@ impl Terms<'_> {
         billing_mode(outline.billing_mode, outline.proration_discounts)
     }
 
-    /// The subscription that begins with the phase.
+    /// Begins the subscription with the phase.
+    async fn begin(&self, ctx: &mut Ctx) -> Result<Subscription> {
+        let input = self.creation(ctx).await?;
+        let scheduled = Scheduled {
+            schedule: self.schedule.id.clone(),
+            own_discounts_only: self.phase.emptied("discounts"),
+        };
+        Box::pin(subscriptions::begin(ctx, input, scheduled)).await
+    }
+
+    /// The subscription that begins with the phase, as a request would ask for it.
     async fn creation(&self, ctx: &mut Ctx) -> Result<subscriptions::Create> {
         let phase = self.phase;
         let now = ctx.now.0;

@@ -11,8 +11,8 @@ use super::input::{
     StartType,
 };
 use super::types::{Bound, Named, PhaseAddition, PhaseInvoices, PhaseItem};
-use super::{DefaultSettings, Phase, PhaseAnchor};
-use crate::ctx::Ctx;
+use super::{DefaultSettings, Phase, PhaseAnchor, Schedule};
+use crate::ctx::{Agreed, Ctx};
 use crate::customers::{CustomField, Customer};
 use crate::discounts::{self, DiscountInput, Holder};
 use crate::error::{Error, Result};
@@ -130,7 +130,7 @@ impl Common<'_> {
         let method = input.collection_method;
         self.check_days(method, invoices.as_ref(), at)?;
         let param = format!("{at}[default_payment_method]");
-        let pays = self.method(ctx, input.default_payment_method, &param).await?;
+        let pays = checked_method(ctx, self.customer, input.default_payment_method, &param).await?;
         Ok(Phase {
             start: begins,
             end,
@@ -180,18 +180,6 @@ impl Common<'_> {
             }
             (Clear::Unset, _) | (Clear::Keep, None) => Ok(()),
         }
-    }
-
-    /// Holds a payment method against the customer.
-    async fn method(
-        &self,
-        ctx: &mut Ctx,
-        id: Option<Text<255>>,
-        param: &str,
-    ) -> Result<Option<String>> {
-        let Some(id) = id else { return Ok(None) };
-        let method = payment_methods::attached(ctx, &id, &self.customer.id, param).await?;
-        Ok(Some(method.id.as_str().to_owned()))
     }
 
     /// Holds discounts against what they will be taken off, without redeeming them: that is done
@@ -277,6 +265,35 @@ impl Common<'_> {
         Ok(additions)
     }
 
+    /// Holds phases that stay as they are against what is new of what they have in common.
+    ///
+    /// # Errors
+    /// A 400 when one does not go with it.
+    pub(super) async fn check_kept(&self, ctx: &mut Ctx, schedule: &Schedule) -> Result<()> {
+        let agreed = ctx.agree(Agreed::All);
+        let checked = self.check_each(ctx, schedule).await;
+        ctx.agree(agreed);
+        checked
+    }
+
+    async fn check_each(&self, ctx: &mut Ctx, schedule: &Schedule) -> Result<()> {
+        for (place, phase) in schedule.to_come() {
+            let at = format!("phases[{place}]");
+            self.check_days(phase.collection_method, phase.invoices.as_ref(), &at)?;
+            let own = phase.thresholds.is_some() || phase.emptied("billing_thresholds");
+            if own || self.settings.thresholds.is_none() {
+                continue;
+            }
+            let items = phase.items.iter().map(unbound).collect();
+            let (mode, path) = (Some(self.billing_mode.clone()), format!("{at}[items]"));
+            let currency = Some(currency_of(phase)?);
+            let mut sub =
+                subscriptions::propose(ctx, self.customer, items, mode, currency, &path).await?;
+            self.set_thresholds(&mut sub, Clear::Keep, &at)?;
+        }
+        Ok(())
+    }
+
     /// `days_until_due` belongs to phases whose invoices are sent.
     pub(super) fn check_days(
         &self,
@@ -294,43 +311,55 @@ impl Common<'_> {
         let checked = subscriptions::checked_days(method, days);
         checked.map(|_| ()).map_err(|error| error.within("invoice_settings").within(at))
     }
+}
 
-    /// Puts a change on what phases have that say nothing of it.
-    ///
-    /// # Errors
-    /// A 400 when it is against the rules.
-    pub(super) async fn settings(
-        &self,
-        ctx: &mut Ctx,
-        settings: &mut DefaultSettings,
-        input: SettingsInput,
-    ) -> Result<()> {
-        const AT: &str = "default_settings";
-        settings.anchor = input.billing_cycle_anchor.unwrap_or(settings.anchor);
-        match input.billing_thresholds {
-            Clear::Keep => {}
-            Clear::Unset => settings.thresholds = None,
-            Clear::Set(input) => {
-                settings.thresholds = Some(subscriptions::thresholds_of(&input, AT)?);
-            }
+/// Holds a payment method against the customer.
+async fn checked_method(
+    ctx: &mut Ctx,
+    customer: &Customer,
+    id: Option<Text<255>>,
+    param: &str,
+) -> Result<Option<String>> {
+    let Some(id) = id else { return Ok(None) };
+    let method = payment_methods::attached(ctx, &id, &customer.id, param).await?;
+    Ok(Some(method.id.as_str().to_owned()))
+}
+
+/// Puts a change on what phases have that say nothing of it.
+///
+/// # Errors
+/// A 400 when it is against the rules.
+pub(super) async fn set_settings(
+    ctx: &mut Ctx,
+    customer: &Customer,
+    settings: &mut DefaultSettings,
+    input: SettingsInput,
+) -> Result<()> {
+    const AT: &str = "default_settings";
+    settings.anchor = input.billing_cycle_anchor.unwrap_or(settings.anchor);
+    match input.billing_thresholds {
+        Clear::Keep => {}
+        Clear::Unset => settings.thresholds = None,
+        Clear::Set(input) => {
+            settings.thresholds = Some(subscriptions::thresholds_of(&input, AT)?);
         }
-        settings.collection_method = input.collection_method.or(settings.collection_method);
-        let param = "default_settings[default_payment_method]";
-        let pays = self.method(ctx, input.default_payment_method, param).await?;
-        settings.default_payment_method = pays.or_else(|| settings.default_payment_method.take());
-        input.description.apply(&mut settings.description);
-        if let Some(invoices) = input.invoice_settings {
-            set_invoices(&mut settings.invoices, invoices, AT)?;
-        }
-        if settings.collection_method != Some(CollectionMethod::SendInvoice)
-            && settings.invoices.days_until_due.is_some()
-        {
-            let charged = CollectionMethod::ChargeAutomatically;
-            let checked = subscriptions::checked_days(charged, settings.invoices.days_until_due);
-            checked.map_err(|error| error.within("invoice_settings").within(AT))?;
-        }
-        Ok(())
     }
+    settings.collection_method = input.collection_method.or(settings.collection_method);
+    let param = "default_settings[default_payment_method]";
+    let pays = checked_method(ctx, customer, input.default_payment_method, param).await?;
+    settings.default_payment_method = pays.or_else(|| settings.default_payment_method.take());
+    input.description.apply(&mut settings.description);
+    if let Some(invoices) = input.invoice_settings {
+        set_invoices(&mut settings.invoices, invoices, AT)?;
+    }
+    if settings.collection_method != Some(CollectionMethod::SendInvoice)
+        && settings.invoices.days_until_due.is_some()
+    {
+        let charged = CollectionMethod::ChargeAutomatically;
+        let checked = subscriptions::checked_days(charged, settings.invoices.days_until_due);
+        checked.map_err(|error| error.within("invoice_settings").within(AT))?;
+    }
+    Ok(())
 }
 
 /// A phase begins where the one before ends.
@@ -356,6 +385,20 @@ impl Names {
             (matches!(input.discounts, Clear::Unset), "discounts"),
         ];
         Self(sent.iter().filter(|(empty, _)| *empty).map(|(_, name)| (*name).to_owned()).collect())
+    }
+}
+
+/// The item of a phase as one of a subscription that is only looked at for what it costs.
+fn unbound(item: &PhaseItem) -> subscriptions::ItemInput {
+    subscriptions::ItemInput {
+        billing_thresholds: Clear::Keep,
+        discounts: Clear::Keep,
+        metadata: Metadata::default(),
+        plan: None,
+        price: Some(Text(item.price.clone())),
+        price_data: None,
+        quantity: item.quantity,
+        tax_rates: Clear::Keep,
     }
 }
 

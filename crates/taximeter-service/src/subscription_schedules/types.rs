@@ -1,6 +1,6 @@
 //! What a schedule is, and how its phases are kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use taximeter_kernel::id::{
@@ -325,6 +325,27 @@ impl Schedule {
     pub fn following(&self) -> Option<&Phase> {
         let entered = self.outline.entered.filter(|_| self.status == Status::Active)?;
         self.outline.phases.iter().find(|phase| phase.start > entered)
+    }
+
+    /// The phases that are not over: the one that was entered last and those after it.
+    pub(crate) fn to_come(&self) -> impl Iterator<Item = (usize, &Phase)> {
+        let from = self.current().map_or(i64::MIN, |current| current.start);
+        self.outline.phases.iter().enumerate().filter(move |(_, phase)| phase.start >= from)
+    }
+
+    /// The ids of the prices and tax rates that those name.
+    pub(crate) fn names_to_come(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for (_, phase) in self.to_come() {
+            let items = phase.items.iter().map(|item| (&item.price, &item.tax_rates));
+            let additions = phase.additions.iter().map(|sold| (&sold.price, &sold.tax_rates));
+            for (price, rates) in items.chain(additions) {
+                names.insert(price.clone());
+                names.extend(rates.iter().cloned());
+            }
+            names.extend(phase.default_tax_rates.iter().cloned());
+        }
+        names
     }
 
     /// When the subscription ends with it, if it does.

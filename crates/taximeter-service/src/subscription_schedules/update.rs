@@ -4,9 +4,9 @@ use taximeter_kernel::time::Timestamp;
 
 use super::enter::{Terms, billing_mode, settle};
 use super::input::PhaseInput;
-use super::phases::{Common, instant};
+use super::phases::{Common, instant, set_settings};
 use super::{Entry, Held, Phase, Schedule, Status, Update, held, refuse_unless_live, save, sql};
-use crate::ctx::Ctx;
+use crate::ctx::{Agreed, Ctx};
 use crate::customers::Customer;
 use crate::error::{Error, Result};
 use crate::params::{Clear, OrWord};
@@ -23,32 +23,31 @@ pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Schedule> 
     input.metadata.apply(&mut after.metadata)?;
     after.outline.end_behavior = input.end_behavior.unwrap_or(before.outline.end_behavior);
     let outline = &before.outline;
-    let mode = billing_mode(outline.billing_mode, outline.proration_discounts);
+    let sets = input.default_settings.is_some();
     if let Some(settings) = input.default_settings {
-        let common =
-            Common { customer: &customer, settings: &outline.settings, billing_mode: mode.clone() };
-        common.settings(ctx, &mut after.outline.settings, settings).await?;
-        let to_come = outline.phases.iter().enumerate();
-        let to_come = to_come.filter(|(_, phase)| phase.end > ctx.now.0);
-        let common = Common {
-            customer: &customer,
-            settings: &after.outline.settings,
-            billing_mode: mode.clone(),
-        };
-        for (place, phase) in to_come.filter(|_| input.phases.is_none()) {
-            let (method, invoices) = (phase.collection_method, phase.invoices.as_ref());
-            common.check_days(method, invoices, &format!("phases[{place}]"))?;
-        }
+        set_settings(ctx, &customer, &mut after.outline.settings, settings).await?;
     }
-    if let Some(inputs) = input.phases {
-        let settings = after.outline.settings.clone();
-        let common = Common { customer: &customer, settings: &settings, billing_mode: mode };
-        after.outline.phases = replaced(ctx, &common, &before, inputs).await?;
+    let settings = after.outline.settings.clone();
+    let billing_mode = billing_mode(outline.billing_mode, outline.proration_discounts);
+    let common = Common { customer: &customer, settings: &settings, billing_mode };
+    match input.phases {
+        Some(inputs) => {
+            let agreed = ctx.agree(Agreed::These(before.names_to_come()));
+            let phases = replaced(ctx, &common, &before, inputs).await;
+            ctx.agree(agreed);
+            after.outline.phases = phases?;
+        }
+        None if sets => common.check_kept(ctx, &before).await?,
+        None => {}
     }
     save(ctx, &before, &mut after).await?;
     if let Some(subscription) = subscription {
         let change = Changed { before: &before, after: &after, behavior: input.proration_behavior };
-        change.make(ctx, &mut customer, subscription).await?;
+        // Whatever is new of it was held against the rules with its phase.
+        let agreed = ctx.agree(Agreed::All);
+        let made = change.make(ctx, &mut customer, subscription).await;
+        ctx.agree(agreed);
+        made?;
     }
     let after = if after.status == Status::NotStarted && after.start() <= ctx.now {
         let begun = super::enter::begin(ctx, after.clone(), &customer).await?;

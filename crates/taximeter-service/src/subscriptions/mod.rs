@@ -62,8 +62,8 @@ pub use terms::{
     PauseBehavior, PauseCollection, Paused, PausedReason, PaymentSettings, PendingInterval,
     Resuming, SaveDefaultPaymentMethod, Terms, Thresholds, Told, TrialAnchor, TrialSettings,
 };
-pub(crate) use thresholds::usage_lines;
 pub use thresholds::{BilledEarly, ItemThresholdsInput, ThresholdsInput};
+pub(crate) use thresholds::usage_lines;
 pub use types::{
     BillingModeType, CancellationDetails, CollectionMethod, Feedback, Item, ProrationDiscounts,
     Status, Subscription,

@@ -193,7 +193,7 @@ pub(super) async fn recurring_of(ctx: &mut Ctx, price: &Price, at: &str) -> Resu
     };
     if let Some(meter) = &recurring.meter {
         let meter = meters::retrieve(ctx, meter.as_str()).await?;
-        if meter.status == meters::Status::Inactive && !ctx.caller.by_time {
+        if meter.status == meters::Status::Inactive && !ctx.has_agreed_to(price.id.as_str()) {
             return Err(Error::invalid(format!(
                 "The price specified is backed by the meter {}, which is inactive.",
                 meter.id
@@ -228,8 +228,7 @@ pub(super) async fn price_of(
         }
     };
     let price = prices::named(ctx, id, &param).await?;
-    // What was agreed to for later is not refused when its time comes.
-    if ctx.caller.by_time {
+    if ctx.has_agreed_to(price.id.as_str()) {
         return Ok(price);
     }
     if !price.active {

@@ -15,7 +15,7 @@ use super::thresholds::{self, ThresholdsInput, usage_lines};
 use super::update::{Plan, set_named, set_plain};
 use super::{Status, Subscription, Thresholds, additions};
 use crate::billing_settings;
-use crate::ctx::Ctx;
+use crate::ctx::{Agreed, Ctx};
 use crate::customers::Customer;
 use crate::error::{Error, Result};
 use crate::invoices::Line;
@@ -92,7 +92,7 @@ pub(crate) async fn go_on_for_good(
     after.terms.schedule = None;
     let endless = Update { cancel_at: Clear::Unset, ..Update::default() };
     let (_, plan) = Plan::take(endless);
-    plan.carry_out(ctx, customer, before, after).await?;
+    Box::pin(plan.carry_out(ctx, customer, before, after)).await?;
     Ok(())
 }
 
@@ -110,7 +110,6 @@ pub(crate) async fn pass_ahead(
     let settings = billing_settings::retrieve(ctx).await?;
     let mut work = Work::ahead(at, &settings, &mut customer);
     let world = std::mem::replace(&mut ctx.now, at);
-    let by_time = std::mem::replace(&mut ctx.caller.by_time, true);
     // Nobody is asked for money by what is only looked at.
     let passed = work.pass(ctx, sub.clone(), Some(PaymentBehavior::DefaultIncomplete)).await;
     let after = match passed {
@@ -118,7 +117,6 @@ pub(crate) async fn pass_ahead(
         Err(error) => Err(error),
     };
     ctx.now = world;
-    ctx.caller.by_time = by_time;
     after
 }
 
@@ -150,6 +148,18 @@ impl Work<'_> {
     }
 
     async fn pass(
+        &mut self,
+        ctx: &mut Ctx,
+        sub: Subscription,
+        behavior: Option<PaymentBehavior>,
+    ) -> Result<()> {
+        let agreed = ctx.agree(Agreed::All);
+        let passed = self.make_phase(ctx, sub, behavior).await;
+        ctx.agree(agreed);
+        passed
+    }
+
+    async fn make_phase(
         &mut self,
         ctx: &mut Ctx,
         sub: Subscription,

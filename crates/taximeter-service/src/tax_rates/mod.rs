@@ -262,8 +262,7 @@ pub async fn named(ctx: &mut Ctx, ids: &[Text<255>], path: &str) -> Result<Vec<T
         let Some(rate) = sql::find(ctx, id).await? else {
             return Err(ctx.no_such(TaxRateKind::NOUN, id, format!("{path}[{place}]")).await?);
         };
-        // What was agreed to for later is not refused when its time comes.
-        if !rate.active && !ctx.caller.by_time {
+        if !rate.active && !ctx.has_agreed_to(rate.id.as_str()) {
             return refuse(format!(
                 "The tax rate `{}` is inactive and cannot be applied.",
                 rate.id
