@@ -247,3 +247,42 @@ def e12_a_price_archived_since_can_be_sent_again(w) -> None:
     equal([each.end_date for each in kept.phases], [MAY, JULY], "ends")
     story.to(MAY)
     matches(story.latest(schedule.subscription), total=700)
+
+
+def e12_a_change_redeems_no_coupon_again(w) -> None:
+    longer = {"interval": "month", "interval_count": 6}
+    for change in (
+        lambda _seat, _coupon: {"default_settings": {"description": "Same"}},
+        lambda seat, coupon: {"phases": [_phase({"price": seat, "discounts": [coupon[1]]}, start_date=APRIL, duration=longer, discounts=[coupon[0]], description="New")]},
+        lambda seat, coupon: {"phases": [_phase({"price": seat, "discounts": [coupon[1]]}, start_date=APRIL, duration=longer, discounts=[coupon[2], coupon[0]])]},
+    ):
+        story = Story(w)
+        seat = w.shop.price(3_000)
+        once = {"amount_off": 1_000, "currency": "usd", "duration": "once", "max_redemptions": 1}
+        coupons = [{"coupon": story.v1.coupons.create(once).id} for _ in range(3)]
+        item_too = {"price": seat, "discounts": [coupons[1]]}
+        schedule = _planned(story, _phase(item_too, duration=longer, discounts=[coupons[0]]))
+        story.to("2026-04-20")
+        matches(story.latest(schedule.subscription), total=1_000)
+        sent = change(seat, coupons)
+        story.v1.subscription_schedules.update(schedule.id, sent)
+        for coupon in coupons[:2]:
+            matches(story.v1.coupons.retrieve(coupon["coupon"]), times_redeemed=1)
+        story.to(MAY)
+        new = sent.get("phases", [{}])[0].get("discounts", [])
+        matches(story.latest(schedule.subscription), total=2_000 if coupons[2] in new else 3_000)
+
+
+def e12_a_code_with_a_minimum_is_held_against_its_phase(w) -> None:
+    story = Story(w)
+    coupon = story.v1.coupons.create({"percent_off": 10, "duration": "forever"}).id
+    restrictions = {"minimum_amount": 5_000, "minimum_amount_currency": "usd"}
+    code = story.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon}, "restrictions": restrictions}).id
+    seat, pro = w.shop.price(1_000), w.shop.price(9_000, name="Pro")
+    cheap = _phase(seat, duration=MONTH, discounts=[{"promotion_code": code}])
+    for start in ("now", at("2026-04-11")):
+        asked = {"customer": story.id, "phases": [cheap], "start_date": start}
+        refused(story.v1.subscription_schedules.create, asked, param="phases[0][discounts]")
+    schedule = _planned(story, _phase(seat, duration=MONTH), _phase(pro, duration=MONTH, discounts=[{"promotion_code": code}]))
+    story.to(MAY)
+    matches(story.latest(schedule.subscription), total=8_100)

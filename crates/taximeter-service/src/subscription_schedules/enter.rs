@@ -17,7 +17,7 @@ use crate::subscriptions::{
     EndInput, EndType, FlexibleInput, InvoiceSettingsInput, Item, ItemInput, ItemThresholdsInput,
     ItemUpdate, Scheduled, SpanInput, StartInput, StartType, Subscription, ThresholdsInput,
 };
-use crate::{jobs, outbox, payment_methods};
+use crate::{invoices, jobs, outbox, payment_methods};
 
 /// What a phase makes of a subscription.
 pub(crate) struct Entry {
@@ -86,7 +86,8 @@ pub(super) async fn begin(
         return Err(Error::internal("a schedule has no phases"));
     };
     let agreed = ctx.agree(Agreed::All);
-    let begun = Terms { schedule: &schedule, phase: &phase, customer }.begin(ctx).await;
+    let terms = Terms { schedule: &schedule, phase: &phase, was: None, customer };
+    let begun = terms.begin(ctx).await;
     ctx.agree(agreed);
     schedule.subscription = Some(begun?.id);
     schedule.status = Status::Active;
@@ -125,7 +126,7 @@ pub(crate) async fn pass(
     let mut after = before.clone();
     after.outline.entered = Some(phase.start);
     save(ctx, &before, &mut after).await?;
-    let terms = Terms { schedule: &after, phase: &phase, customer };
+    let terms = Terms { schedule: &after, phase: &phase, was: None, customer };
     let update = terms.update(ctx, sub).await?;
     Ok(Some(Entry { update, own_discounts_only: Some(phase.emptied("discounts")) }))
 }
@@ -159,6 +160,8 @@ pub(crate) async fn follow_mode(ctx: &mut Ctx, sub: &Subscription) -> Result<()>
 pub(super) struct Terms<'a> {
     pub(super) schedule: &'a Schedule,
     pub(super) phase: &'a Phase,
+    /// The phase as it was, where it has begun and changes.
+    pub(super) was: Option<&'a Phase>,
     pub(super) customer: &'a Customer,
 }
 
@@ -226,11 +229,41 @@ impl Terms<'_> {
         Ok(inputs)
     }
 
+    /// The change of what is taken off something that has `held` discounts. What was taken off already
+    /// stays, and is not redeemed again; what of it is over, or was taken away by hand, is left out.
+    async fn discounts_beside(
+        &self,
+        ctx: &mut Ctx,
+        names: &[Named],
+        (was, held): (&[Named], &[String]),
+    ) -> Result<Clear<Vec<DiscountInput>>> {
+        if names == was {
+            return Ok(Clear::Keep);
+        }
+        let held = discounts::of(ctx, &invoices::parsed(held)?).await?;
+        let mut inputs = Vec::with_capacity(names.len());
+        for name in names {
+            if !was.contains(name) {
+                inputs.extend(self.discounts(ctx, std::slice::from_ref(name)).await?);
+                continue;
+            }
+            let kept = held.iter().find(|held| name.names(held) && held.active_at(ctx.now));
+            inputs.extend(kept.map(|kept| DiscountInput {
+                coupon: None,
+                discount: Some(Text(kept.id.as_str().to_owned())),
+                promotion_code: None,
+            }));
+        }
+        Ok(set_or_unset(inputs))
+    }
+
     async fn is_redeemable(&self, ctx: &mut Ctx, input: DiscountInput) -> Result<bool> {
         let undo = ctx.tx.savepoint().await?;
         let currency = currency_of(self.phase)?;
         let customer = self.customer;
-        let tried = discounts::apply(ctx, Holder::Customer, customer, currency, vec![input], "discounts");
+        let anyone = ctx.new_id();
+        let holder = Holder::Subscription(&anyone);
+        let tried = discounts::apply(ctx, holder, customer, currency, vec![input], "discounts");
         let tried: Result<Vec<Id<DiscountKind>>> =
             tried.await.map(|made| made.into_iter().map(|discount| discount.id).collect());
         ctx.tx.rollback_to(undo).await?;
@@ -323,7 +356,13 @@ impl Terms<'_> {
         let anchored = phase.anchor.unwrap_or(self.schedule.outline.settings.anchor);
         let trialing = sub.status == subscriptions::Status::Trialing;
         let anew = anchored == PhaseAnchor::PhaseStart && trial.is_none() && !trialing;
-        let discounts = self.discounts(ctx, &phase.discounts).await?;
+        let discounts = match self.was {
+            Some(was) => {
+                let held = (&*was.discounts, &*sub.terms.discounts);
+                self.discounts_beside(ctx, &phase.discounts, held).await?
+            }
+            None => set_or_unset(self.discounts(ctx, &phase.discounts).await?),
+        };
         let changes = phase
             .metadata
             .iter()
@@ -337,7 +376,7 @@ impl Terms<'_> {
             default_payment_method: self.pays(ctx).await?.map_or(Clear::Unset, Clear::Set),
             default_tax_rates: set_or_unset(texts(&phase.default_tax_rates)),
             description: self.description().map_or(Clear::Unset, |text| Clear::Set(Text(text))),
-            discounts: set_or_unset(discounts),
+            discounts,
             invoice_settings: Some(settings_of(invoices)),
             items: Some(self.items(ctx, sub).await?),
             metadata: MetadataChange::Merge(changes.collect()),
@@ -388,10 +427,18 @@ impl Terms<'_> {
             .metadata
             .iter()
             .map(|(key, value)| (key.clone(), (!value.is_empty()).then(|| value.clone())));
-        let discounts = self.discounts(ctx, &planned.discounts).await?;
+        let mut was = self.was.into_iter().flat_map(|was| &was.items);
+        let was = was.find(|was| item.is_some_and(|item| same_price(item, was)));
+        let discounts = match item.zip(was) {
+            Some((item, was)) => {
+                let held = (&*was.discounts, &*item.terms.discounts);
+                self.discounts_beside(ctx, &planned.discounts, held).await?
+            }
+            None => set_or_unset(self.discounts(ctx, &planned.discounts).await?),
+        };
         Ok(ItemUpdate {
             billing_thresholds: thresholds_of(planned),
-            discounts: set_or_unset(discounts),
+            discounts,
             id: item.map(|item| Text(item.id.as_str().to_owned())),
             metadata: MetadataChange::Merge(changes.collect()),
             price: named.then(|| Text(planned.price.clone())),

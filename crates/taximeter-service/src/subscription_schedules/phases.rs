@@ -21,7 +21,7 @@ use crate::subscriptions::{
     self, BillingModeInput, CollectionMethod, Now, ProrationBehavior, Subscription, ThresholdsInput,
 };
 use crate::version::CLOVER;
-use crate::{invoice_items, payment_methods, tax_rates};
+use crate::{invoice_items, payment_methods, promotion_codes, tax_rates};
 
 /// The most phases that are under way or to come (Stripe's).
 const PHASES_MAX: usize = 10;
@@ -37,6 +37,8 @@ pub(super) struct Common<'a> {
     pub(super) customer: &'a Customer,
     pub(super) settings: &'a DefaultSettings,
     pub(super) billing_mode: BillingModeInput,
+    /// What is taken off already by what the schedule names, and was held against the rules then.
+    pub(super) known: Vec<Named>,
 }
 
 /// The instant of a date that may be a word.
@@ -124,7 +126,9 @@ impl Common<'_> {
         let rates = input.default_tax_rates.or_none().unwrap_or_default();
         let rates = tax_rates::named(ctx, &rates, &path).await?;
         let discounts = input.discounts.or_none().unwrap_or_default();
-        let discounts = self.discounts(ctx, &sub, discounts, &format!("{at}[discounts]")).await?;
+        let path = format!("{at}[discounts]");
+        let discounts = self.discounts(ctx, &sub, discounts, &path).await?;
+        self.check_minimum(ctx, &sub, &discounts, &path).await?;
         let invoices =
             input.invoice_settings.map(|input| checked_invoices(input, at)).transpose()?;
         let method = input.collection_method;
@@ -182,8 +186,25 @@ impl Common<'_> {
         }
     }
 
+    /// Holds what phases cost against the least amounts of their new promotion codes.
+    async fn check_minimum(
+        &self,
+        ctx: &mut Ctx,
+        sub: &Subscription,
+        names: &[Named],
+        path: &str,
+    ) -> Result<()> {
+        let fixed = subscriptions::fixed_minor(sub)?;
+        for name in names.iter().filter(|name| !self.known.contains(name)) {
+            if let Some(code) = &name.promotion_code {
+                promotion_codes::check_minimum(ctx, code, fixed, sub.currency, path).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Holds discounts against what they will be taken off, without redeeming them: that is done
-    /// when the phase begins.
+    /// when the phase begins. What the schedule names already may have been redeemed since.
     async fn discounts(
         &self,
         ctx: &mut Ctx,
@@ -191,12 +212,11 @@ impl Common<'_> {
         inputs: Vec<DiscountInput>,
         path: &str,
     ) -> Result<Vec<Named>> {
-        let names = inputs.iter().map(|input| Named {
-            coupon: input.coupon.as_deref().map(str::to_owned),
-            discount: input.discount.as_deref().map(str::to_owned),
-            promotion_code: input.promotion_code.as_deref().map(str::to_owned),
-        });
-        let names = names.collect();
+        let names: Vec<Named> = inputs.iter().map(Named::from).collect();
+        let twice = names.iter().enumerate().any(|(place, name)| names[..place].contains(name));
+        let all = twice || names.len() > discounts::DISCOUNTS_MAX;
+        let is_new = |input: &DiscountInput| all || !self.known.contains(&Named::from(input));
+        let inputs = inputs.into_iter().filter(is_new).collect();
         let undo = ctx.tx.savepoint().await?;
         let holder = Holder::Subscription(&sub.id);
         let made = discounts::apply(ctx, holder, self.customer, sub.currency, inputs, path).await;

@@ -10,6 +10,8 @@ use taximeter_kernel::time::{DAY_S, Timestamp};
 
 use crate::choice;
 use crate::customers::CustomField;
+use crate::discounts::{Discount, DiscountInput};
+use crate::params::Text;
 use crate::subscriptions::{
     BillingModeType, CollectionMethod, ItemThresholds, ProrationBehavior, ProrationDiscounts,
     Thresholds,
@@ -64,6 +66,31 @@ pub struct Named {
     pub discount: Option<String>,
     /// A promotion code to redeem.
     pub promotion_code: Option<String>,
+}
+
+impl Named {
+    /// Whether a discount was made by this name.
+    #[must_use]
+    pub fn names(&self, discount: &Discount) -> bool {
+        let by = discount.promotion_code.as_ref().map(Id::as_str);
+        self.discount.as_deref().is_some_and(|id| id == discount.id.as_str())
+            || self.promotion_code.as_deref().is_some_and(|code| by == Some(code))
+            || self
+                .coupon
+                .as_deref()
+                .is_some_and(|id| by.is_none() && id == discount.coupon.id.as_str())
+    }
+}
+
+impl From<&DiscountInput> for Named {
+    fn from(input: &DiscountInput) -> Self {
+        let owned = |id: &Option<Text<255>>| id.as_deref().map(str::to_owned);
+        Self {
+            coupon: owned(&input.coupon),
+            discount: owned(&input.discount),
+            promotion_code: owned(&input.promotion_code),
+        }
+    }
 }
 
 /// What invoices of a phase show, and when they are due.
@@ -344,6 +371,18 @@ impl Schedule {
                 names.extend(rates.iter().cloned());
             }
             names.extend(phase.default_tax_rates.iter().cloned());
+        }
+        names
+    }
+
+    /// What those take off.
+    pub(crate) fn discounts_to_come(&self) -> Vec<Named> {
+        let mut names = Vec::new();
+        for (_, phase) in self.to_come() {
+            let items = phase.items.iter().map(|item| &item.discounts);
+            let additions = phase.additions.iter().map(|sold| &sold.discounts);
+            let all = items.chain(additions).chain([&phase.discounts]);
+            names.extend(all.flatten().cloned());
         }
         names
     }

@@ -29,7 +29,8 @@ pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Schedule> 
     }
     let settings = after.outline.settings.clone();
     let billing_mode = billing_mode(outline.billing_mode, outline.proration_discounts);
-    let common = Common { customer: &customer, settings: &settings, billing_mode };
+    let known = before.discounts_to_come();
+    let common = Common { customer: &customer, settings: &settings, billing_mode, known };
     match input.phases {
         Some(inputs) => {
             let agreed = ctx.agree(Agreed::These(before.names_to_come()));
@@ -192,7 +193,7 @@ impl Changed<'_> {
         if was.is_like(is) && same_settings && new.is_empty() {
             return Ok(None);
         }
-        let terms = Terms { schedule: self.after, phase: is, customer };
+        let terms = Terms { schedule: self.after, phase: is, was: Some(was), customer };
         let mut update = terms.update(ctx, sub).await?;
         update.add_invoice_items = Some(terms.additions(ctx, &new).await?);
         // Periods are counted from the start of a phase when it begins, and not again.

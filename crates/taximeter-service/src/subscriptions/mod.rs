@@ -63,7 +63,7 @@ pub use terms::{
     Resuming, SaveDefaultPaymentMethod, Terms, Thresholds, Told, TrialAnchor, TrialSettings,
 };
 pub use thresholds::{BilledEarly, ItemThresholdsInput, ThresholdsInput};
-pub(crate) use thresholds::usage_lines;
+pub(crate) use thresholds::{fixed_minor, usage_lines};
 pub use types::{
     BillingModeType, CancellationDetails, CollectionMethod, Feedback, Item, ProrationDiscounts,
     Status, Subscription,

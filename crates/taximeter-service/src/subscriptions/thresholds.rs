@@ -109,7 +109,7 @@ pub(super) fn set(sub: &mut Subscription, input: Clear<ThresholdsInput>) -> Resu
 ///
 /// # Errors
 /// A 400 when that does not fit.
-pub(super) fn fixed_minor(sub: &Subscription) -> Result<i64> {
+pub(crate) fn fixed_minor(sub: &Subscription) -> Result<i64> {
     let mut fixed = 0_i64;
     for item in &sub.items {
         let amount = whole_amount(sub, item)?.unwrap_or(0);

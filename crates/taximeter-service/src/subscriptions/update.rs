@@ -180,7 +180,10 @@ pub(super) async fn set_named(
     let (holder, currency) = (Holder::Subscription(&after.id), after.currency);
     let made =
         discounts::replace(ctx, holder, customer, currency, &held, inputs, "discounts").await?;
-    discounts::check_minimum(ctx, &made, fixed_minor(after)?, currency, "discounts").await?;
+    // A schedule has held them against what its phase costs.
+    if !ctx.has_agreed_to_all() {
+        discounts::check_minimum(ctx, &made, fixed_minor(after)?, currency, "discounts").await?;
+    }
     after.terms.discounts = made.iter().map(|made| made.id.as_str().to_owned()).collect();
     Ok(())
 }
