@@ -286,3 +286,34 @@ def e12_a_code_with_a_minimum_is_held_against_its_phase(w) -> None:
     schedule = _planned(story, _phase(seat, duration=MONTH), _phase(pro, duration=MONTH, discounts=[{"promotion_code": code}]))
     story.to(MAY)
     matches(story.latest(schedule.subscription), total=8_100)
+
+
+def e12_new_settings_are_held_against_every_phase_to_come(w) -> None:
+    story = Story(w)
+    calls = w.shop.metered(1)
+    seat, pro = w.shop.price(1_000), w.shop.price(9_000, name="Pro")
+    schedule = _planned(story, _phase(seat, calls, duration=MONTH), _phase(pro, calls, duration=MONTH))
+    update = story.v1.subscription_schedules.update
+    low = {"default_settings": {"billing_thresholds": {"amount_gte": 5_000}}}
+    refused(update, schedule.id, low, param="default_settings[billing_thresholds][amount_gte]")
+    update(schedule.id, {"default_settings": {"billing_thresholds": {"amount_gte": 10_000}}})
+    story.to(MAY)
+    matches(story.latest(schedule.subscription), total=9_000)
+
+
+def e12_metadata_of_all_phases_must_fit(w) -> None:
+    story = Story(w)
+    phases = [_phase(w.shop.price(700), duration=MONTH, metadata={f"{each}{n}": "x" for n in range(30)}) for each in "ab"]
+    refused(_planned, story, *phases, param="phases[1][metadata]")
+
+
+def e12_a_phase_that_cannot_begin_leaves_its_subscription_to_itself(w) -> None:
+    story = Story(w)
+    labels = [{f"{each}{n}": "x" for n in range(20)} for each in "abc"]
+    phases = [_phase(w.shop.price(700), duration=MONTH, metadata=each) for each in labels[:2]]
+    schedule = _planned(story, *phases, end_behavior="cancel")
+    story.v1.subscriptions.update(schedule.subscription, {"metadata": labels[2]})
+    story.to(MAY)
+    matches(story.v1.subscription_schedules.retrieve(schedule.id), status="released", released_at=MAY)
+    matches(story.sub(schedule.subscription), status="active", schedule=None, cancel_at=JUNE)
+    equal(periods(story.latest(schedule.subscription)), [(700, MAY, JUNE)], "lines")

@@ -62,7 +62,8 @@ async fn asked(ctx: &mut Ctx, customer: &Customer, input: Create) -> Result<Sche
     let phases = input.phases.ok_or_else(|| Error::missing("phases"))?;
     let phases = phases.into_iter().map(|phase| phase.0).collect();
     let billing_mode = billing_mode(mode, proration_discounts);
-    let common = Common { customer, settings: &settings, billing_mode, known: Vec::new() };
+    let (known, metadata) = (Vec::new(), BTreeMap::new());
+    let common = Common { customer, settings: &settings, billing_mode, known, metadata };
     let phases = common.phases(ctx, phases, start, 0).await?;
     if let Some(first) = phases.first()
         && first.end <= ctx.now.0

@@ -4,14 +4,14 @@ use taximeter_kernel::id::{Discount as DiscountKind, Id, Kind as _, Subscription
 use taximeter_kernel::time::Timestamp;
 
 use super::end::let_go;
-use super::phases::currency_of;
+use super::phases::{change_of, currency_of};
 use super::types::{Bound, Named, PhaseAddition, PhaseInvoices, PhaseItem};
 use super::{Phase, PhaseAnchor, Schedule, Status, of_subscription, put_down, save, sql};
 use crate::ctx::{Agreed, Ctx};
 use crate::customers::{self, Customer};
 use crate::discounts::{self, DiscountInput, Holder};
 use crate::error::{Error, Result};
-use crate::params::{Clear, Metadata, MetadataChange, OrWord, Text};
+use crate::params::{Clear, Metadata, OrWord, Text};
 use crate::subscriptions::{
     self, AddInvoiceItem, AnchorChange, BillingModeInput, CollectionMethod, CustomFieldInput,
     EndInput, EndType, FlexibleInput, InvoiceSettingsInput, Item, ItemInput, ItemThresholdsInput,
@@ -129,6 +129,19 @@ pub(crate) async fn pass(
     let terms = Terms { schedule: &after, phase: &phase, was: None, customer };
     let update = terms.update(ctx, sub).await?;
     Ok(Some(Entry { update, own_discounts_only: Some(phase.emptied("discounts")) }))
+}
+
+/// Takes the schedule of a subscription, which is held, from it: its next phase cannot begin. The end
+/// that it has set stays, since nobody asked for more.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub(crate) async fn give_up(ctx: &mut Ctx, sub: &Subscription) -> Result<()> {
+    let Some(id) = &sub.terms.schedule else { return Ok(()) };
+    sql::lock(ctx, id).await?;
+    let Some(schedule) = of_subscription(ctx, sub).await? else { return Ok(()) };
+    let_go(ctx, schedule, sub).await?;
+    Ok(())
 }
 
 /// Tells that the end of a subscription's schedule is near.
@@ -363,10 +376,6 @@ impl Terms<'_> {
             }
             None => set_or_unset(self.discounts(ctx, &phase.discounts).await?),
         };
-        let changes = phase
-            .metadata
-            .iter()
-            .map(|(key, value)| (key.clone(), (!value.is_empty()).then(|| value.clone())));
         Ok(subscriptions::Update {
             add_invoice_items: Some(self.additions(ctx, &phase.additions).await?),
             billing_cycle_anchor: anew.then_some(OrWord::Word(AnchorChange::Now)),
@@ -379,7 +388,7 @@ impl Terms<'_> {
             discounts,
             invoice_settings: Some(settings_of(invoices)),
             items: Some(self.items(ctx, sub).await?),
-            metadata: MetadataChange::Merge(changes.collect()),
+            metadata: change_of(&phase.metadata),
             off_session: Some(true),
             proration_behavior: Some(phase.proration_behavior),
             trial_end: trial.map(OrWord::Value),
@@ -423,10 +432,6 @@ impl Terms<'_> {
         planned: &PhaseItem,
     ) -> Result<ItemUpdate> {
         let named = item.is_none_or(|item| item.price.id.as_str() != planned.price);
-        let changes = planned
-            .metadata
-            .iter()
-            .map(|(key, value)| (key.clone(), (!value.is_empty()).then(|| value.clone())));
         let mut was = self.was.into_iter().flat_map(|was| &was.items);
         let was = was.find(|was| item.is_some_and(|item| same_price(item, was)));
         let discounts = match item.zip(was) {
@@ -440,7 +445,7 @@ impl Terms<'_> {
             billing_thresholds: thresholds_of(planned),
             discounts,
             id: item.map(|item| Text(item.id.as_str().to_owned())),
-            metadata: MetadataChange::Merge(changes.collect()),
+            metadata: change_of(&planned.metadata),
             price: named.then(|| Text(planned.price.clone())),
             quantity: planned.quantity,
             tax_rates: set_or_unset(texts(&planned.tax_rates)),

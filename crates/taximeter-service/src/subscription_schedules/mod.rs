@@ -18,7 +18,7 @@ pub use create::create;
 pub(crate) use end::{Ended, cancel_all_of_customer, subscription_ended};
 pub use end::{cancel, release};
 pub use enter::start;
-pub(crate) use enter::{Entry, follow_mode, pass, subscription_of, tell_expiring};
+pub(crate) use enter::{Entry, follow_mode, give_up, pass, subscription_of, tell_expiring};
 pub use input::{Cancel, Create, List, Release, Update};
 use taximeter_db::Arg;
 use taximeter_kernel::id::{Kind as _, SubscriptionSchedule};

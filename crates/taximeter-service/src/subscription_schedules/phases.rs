@@ -39,6 +39,8 @@ pub(super) struct Common<'a> {
     pub(super) billing_mode: BillingModeInput,
     /// What is taken off already by what the schedule names, and was held against the rules then.
     pub(super) known: Vec<Named>,
+    /// The metadata of the subscription, where it has begun.
+    pub(super) metadata: BTreeMap<String, String>,
 }
 
 /// The instant of a date that may be a word.
@@ -93,7 +95,19 @@ impl Common<'_> {
             }
             phases.push(phase);
         }
+        self.check_metadata(&phases, offset)?;
         Ok(phases)
+    }
+
+    /// What phases put on the subscription's metadata stays there: all of it must fit.
+    fn check_metadata(&self, phases: &[Phase], offset: usize) -> Result<()> {
+        let mut metadata = self.metadata.clone();
+        for (place, phase) in phases.iter().enumerate() {
+            let at = format!("phases[{}]", place.saturating_add(offset));
+            let put = change_of(&phase.metadata).apply(&mut metadata);
+            put.map_err(|error| error.within(&at))?;
+        }
+        Ok(())
     }
 
     async fn phase(
@@ -151,7 +165,7 @@ impl Common<'_> {
             description: input.description.or_none().map(Into::into),
             discounts,
             invoices,
-            metadata: changes_of(input.metadata)?,
+            metadata: changes_of(input.metadata),
             proration_behavior: input
                 .proration_behavior
                 .unwrap_or(ProrationBehavior::CreateProrations),
@@ -454,20 +468,26 @@ fn items_apart(
         });
         apart.push(Apart {
             discounts: input.discounts.or_none().unwrap_or_default(),
-            metadata: changes_of(input.metadata)?,
+            metadata: changes_of(input.metadata),
         });
     }
     Ok((items, apart))
 }
 
 /// A change of metadata as it is kept until it is made: an empty value takes its key away.
-fn changes_of(change: MetadataChange) -> Result<BTreeMap<String, String>> {
+fn changes_of(change: MetadataChange) -> BTreeMap<String, String> {
     match change {
-        MetadataChange::Keep | MetadataChange::ClearAll => Ok(BTreeMap::new()),
+        MetadataChange::Keep | MetadataChange::ClearAll => BTreeMap::new(),
         MetadataChange::Merge(changes) => {
-            Ok(changes.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect())
+            changes.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()
         }
     }
+}
+
+/// The change of metadata that is kept so.
+pub(super) fn change_of(kept: &BTreeMap<String, String>) -> MetadataChange {
+    let some = |value: &String| (!value.is_empty()).then(|| value.clone());
+    MetadataChange::Merge(kept.iter().map(|(key, value)| (key.clone(), some(value))).collect())
 }
 
 fn ids_of(rates: &[tax_rates::TaxRate]) -> Vec<String> {

@@ -1,5 +1,7 @@
 //! How a schedule changes: what is over stays, what is under way changes now, what is to come then.
 
+use std::collections::BTreeMap;
+
 use taximeter_kernel::time::Timestamp;
 
 use super::enter::{Terms, billing_mode, settle};
@@ -30,7 +32,8 @@ pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Schedule> 
     let settings = after.outline.settings.clone();
     let billing_mode = billing_mode(outline.billing_mode, outline.proration_discounts);
     let known = before.discounts_to_come();
-    let common = Common { customer: &customer, settings: &settings, billing_mode, known };
+    let metadata = subscription.as_ref().map_or_else(BTreeMap::new, |sub| sub.metadata.clone());
+    let common = Common { customer: &customer, settings: &settings, billing_mode, known, metadata };
     match input.phases {
         Some(inputs) => {
             let agreed = ctx.agree(Agreed::These(before.names_to_come()));

@@ -14,13 +14,13 @@ use super::prorate::Change;
 use super::thresholds::{self, ThresholdsInput, usage_lines};
 use super::update::{Plan, set_named, set_plain};
 use super::{Status, Subscription, Thresholds, additions};
-use crate::billing_settings;
 use crate::ctx::{Agreed, Ctx};
 use crate::customers::Customer;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::invoices::Line;
 use crate::params::Clear;
 use crate::subscription_schedules::{self, Entry};
+use crate::{billing_settings, jobs};
 
 /// That a subscription is begun by a schedule.
 pub(crate) struct Scheduled {
@@ -111,7 +111,8 @@ pub(crate) async fn pass_ahead(
     let mut work = Work::ahead(at, &settings, &mut customer);
     let world = std::mem::replace(&mut ctx.now, at);
     // Nobody is asked for money by what is only looked at.
-    let passed = work.pass(ctx, sub.clone(), Some(PaymentBehavior::DefaultIncomplete)).await;
+    let passed =
+        work.pass_or_leave(ctx, sub.clone(), Some(PaymentBehavior::DefaultIncomplete)).await;
     let after = match passed {
         Ok(()) => super::retrieve(ctx, sub.id.as_str()).await,
         Err(error) => Err(error),
@@ -140,11 +141,38 @@ async fn changed(
 impl Work<'_> {
     /// Takes the subscription to the next phase of its schedule, as of the instant at which that
     /// begins, or from its schedule.
+    ///
+    /// What a phase asks for was held against the rules when it was asked for. If it is against them
+    /// by now all the same, the schedule leaves the subscription to itself, so that time goes on.
     pub(super) async fn pass_phase(&mut self, ctx: &mut Ctx, sub: Subscription) -> Result<()> {
         let world = std::mem::replace(&mut ctx.now, self.at);
-        let passed = self.pass(ctx, sub, None).await;
+        let passed = self.pass_or_leave(ctx, sub, None).await;
         ctx.now = world;
         passed
+    }
+
+    async fn pass_or_leave(
+        &mut self,
+        ctx: &mut Ctx,
+        sub: Subscription,
+        behavior: Option<PaymentBehavior>,
+    ) -> Result<()> {
+        let customer = self.customer.clone();
+        let undo = ctx.tx.savepoint().await?;
+        match self.pass(ctx, sub.clone(), behavior).await {
+            Ok(()) => Ok(ctx.tx.release(undo).await?),
+            Err(error) if error.kind == Kind::InvalidRequest => {
+                ctx.tx.rollback_to(undo).await?;
+                *self.customer = customer;
+                tracing::warn!(
+                    subscription.id = sub.id.as_str(),
+                    error = jobs::told(&error),
+                    "a phase cannot begin, and its schedule is released"
+                );
+                subscription_schedules::give_up(ctx, &sub).await
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn pass(
