@@ -317,3 +317,29 @@ def e12_a_phase_that_cannot_begin_leaves_its_subscription_to_itself(w) -> None:
     matches(story.v1.subscription_schedules.retrieve(schedule.id), status="released", released_at=MAY)
     matches(story.sub(schedule.subscription), status="active", schedule=None, cancel_at=JUNE)
     equal(periods(story.latest(schedule.subscription)), [(700, MAY, JUNE)], "lines")
+
+
+def e12_what_is_over_is_sent_again_as_it_was(w) -> None:
+    story = Story(w)
+    coupon = {"coupon": story.v1.coupons.create({"percent_off": 50, "duration": "once", "max_redemptions": 1}).id}
+    setup = {"price": w.shop.one_time(500)}
+    seat = w.shop.price(700)
+    terms = {"description": "Spring", "metadata": {"a": "b"}, "discounts": [coupon], "add_invoice_items": [setup]}
+    schedule = _planned(story, _phase(seat, duration=MONTH, **terms), _phase(seat, duration=MONTH))
+    story.to(MAY + DAY)
+    update = story.v1.subscription_schedules.update
+    now = _phase(seat, start_date=MAY, end_date=JULY)
+    over = {"start_date": APRIL, "end_date": MAY}
+    kept = update(schedule.id, {"phases": [_phase(seat, **over, **terms), now]})
+    equal([each.end_date for each in kept.phases], [MAY, JULY], "ends")
+    for name, value in (
+        ("description", "Summer"),
+        ("metadata", {"a": "c"}),
+        ("discounts", ""),
+        ("add_invoice_items", [setup | {"quantity": 2}]),
+        ("collection_method", "send_invoice"),
+        ("proration_behavior", "none"),
+        ("trial", True),
+        ("currency", "eur"),
+    ):
+        refused(update, schedule.id, {"phases": [_phase(seat, **over, **(terms | {name: value})), now]}, param=f"phases[0][{name}]")

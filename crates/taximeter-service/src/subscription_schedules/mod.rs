@@ -8,6 +8,7 @@ mod create;
 mod end;
 mod enter;
 mod input;
+mod past;
 mod phases;
 mod sql;
 mod types;

@@ -475,7 +475,7 @@ fn items_apart(
 }
 
 /// A change of metadata as it is kept until it is made: an empty value takes its key away.
-fn changes_of(change: MetadataChange) -> BTreeMap<String, String> {
+pub(super) fn changes_of(change: MetadataChange) -> BTreeMap<String, String> {
     match change {
         MetadataChange::Keep | MetadataChange::ClearAll => BTreeMap::new(),
         MetadataChange::Merge(changes) => {
@@ -494,7 +494,7 @@ fn ids_of(rates: &[tax_rates::TaxRate]) -> Vec<String> {
     rates.iter().map(|rate| rate.id.as_str().to_owned()).collect()
 }
 
-fn checked_invoices(input: InvoicesInput, at: &str) -> Result<PhaseInvoices> {
+pub(super) fn checked_invoices(input: InvoicesInput, at: &str) -> Result<PhaseInvoices> {
     let mut invoices = PhaseInvoices::default();
     set_invoices(&mut invoices, input, at)?;
     Ok(invoices)
@@ -557,7 +557,7 @@ fn checked_trial(
 }
 
 /// The time that something sold once is for.
-fn bounds(
+pub(super) fn bounds(
     period: Option<SpanInput>,
     (begins, ends): (i64, i64),
     at: &str,

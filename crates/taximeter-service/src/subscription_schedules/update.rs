@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use taximeter_kernel::time::Timestamp;
-
 use super::enter::{Terms, billing_mode, settle};
 use super::input::PhaseInput;
+use super::past::refuse_changed_past;
 use super::phases::{Common, instant, set_settings};
 use super::{Entry, Held, Phase, Schedule, Status, Update, held, refuse_unless_live, save, sql};
 use crate::ctx::{Agreed, Ctx};
@@ -130,34 +129,6 @@ async fn replaced_before_start(
             .param("phases[0][end_date]"));
     }
     Ok(phases)
-}
-
-/// A phase that is over may be sent again as it was.
-fn refuse_changed_past(
-    input: &PhaseInput,
-    was: &Phase,
-    now: Timestamp,
-    place: usize,
-) -> Result<()> {
-    let moved = |date: Option<OrWord<Now, i64>>, was: i64| {
-        date.is_some_and(|date| instant(date, now) != was)
-    };
-    let same_items = input.items.len() == was.items.len()
-        && input.items.iter().zip(&was.items).all(|(item, was)| {
-            let price = item.price.as_ref().or(item.plan.as_ref());
-            let same = price.is_some_and(|price| **price == *was.price);
-            same && item.quantity.or(was.quantity) == was.quantity
-        });
-    let ends_so = input.duration.is_none() && input.iterations.is_none();
-    if same_items
-        && ends_so
-        && !moved(input.start_date, was.start)
-        && !moved(input.end_date, was.end)
-    {
-        return Ok(());
-    }
-    Err(Error::invalid("You can not update a phase that has already ended.")
-        .param(format!("phases[{place}]")))
 }
 
 /// A change of a schedule that has begun.

@@ -98,7 +98,7 @@ async fn a_phase_that_is_over_stays_as_it_was() {
     let told = refused(&shop.app, &path(&schedule), &format!("{other}&{}", second(1))).await;
     assert_eq!(
         [&*told[1], &*told[2]],
-        ["phases[0]", "You can not update a phase that has already ended."]
+        ["phases[0][items]", "You can not update a phase that has already ended."]
     );
     let moved = second(0).replace(&feb.to_string(), &(feb.as_i64().unwrap() + 5).to_string());
     let told = refused(&shop.app, &path(&schedule), &moved).await;
