@@ -14,15 +14,6 @@ pub enum ProrationError {
     Amount(#[from] DecimalError),
 }
 
-/// What a change gives back and charges, in minor units, each an invoice item of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Proration {
-    /// For the time that was billed and is not used: not above 0 unless the old amount was below 0.
-    pub credit_minor: i64,
-    /// For the time that is left, at what it costs from now on.
-    pub debit_minor: i64,
-}
-
 /// The part of `amount_minor`, which is for all of `period`, that falls on what is left of it `at` an
 /// instant: `amount × (end - at) ÷ (end - start)`, rounded once, half away from zero to whole minor
 /// units.
@@ -53,27 +44,6 @@ pub fn of_part(amount_minor: i64, period: Period, part: Period) -> Result<i64, P
     Ok(decimal::mul_div_round(amount, part, whole, Rounding::HalfAwayFromZero)?)
 }
 
-/// What a change from `old_minor` to `new_minor`, both for all of `period`, comes to `at` an instant.
-///
-/// From 1000 to 2000 at half of the period: -500 and 1000. From 2000 back to 1000 on day 20 of 30:
-/// -667 and 333.
-///
-/// Each is rounded by itself, because each is a line of its own: together they may be a minor unit
-/// off the prorated difference.
-///
-/// # Errors
-/// As [`of_rest`].
-pub fn change(
-    old_minor: i64,
-    new_minor: i64,
-    period: Period,
-    at: Timestamp,
-) -> Result<Proration, ProrationError> {
-    let credit = of_rest(old_minor, period, at)?;
-    let credit_minor = credit.checked_neg().ok_or(DecimalError::Overflow)?;
-    Ok(Proration { credit_minor, debit_minor: of_rest(new_minor, period, at)? })
-}
-
 fn seconds(from: Timestamp, to: Timestamp) -> Result<Decimal, DecimalError> {
     to.0.checked_sub(from.0).map(Decimal::from).ok_or(DecimalError::Overflow)
 }
@@ -90,26 +60,26 @@ mod tests {
     }
 
     #[test]
-    fn a_change_gives_back_the_rest_of_the_old_and_charges_the_rest_of_the_new() {
-        for (old, new, period, day, credit, debit) in [
-            (1000, 2000, days(30), 15, -500, 1000),
-            (2000, 1000, days(30), 20, -667, 333),
-            (1000, 1000, days(30), 20, -333, 333),
+    fn what_is_left_is_rounded_half_away_from_zero() {
+        for (amount, period, day, left) in [
+            (1000, days(30), 15, 500),
+            (2000, days(30), 20, 667),
+            (1000, days(30), 20, 333),
             // All of it at the start, a thirty-first on the last day.
-            (0, 1300, days(31), 0, 0, 1300),
-            (3100, 7, days(31), 30, -100, 0),
-            // Half a unit is a whole one, and so is half of one that is given back.
-            (1, 1, days(2), 1, -1, 1),
-            (-1, 0, days(2), 1, 1, 0),
+            (1300, days(31), 0, 1300),
+            (3100, days(31), 30, 100),
+            (0, days(31), 30, 0),
+            // Half a unit is a whole one, also of an amount below 0.
+            (1, days(2), 1, 1),
+            (-1, days(2), 1, -1),
         ] {
-            let proration = change(old, new, period, Timestamp(day * DAY_S)).unwrap();
-            let expected = Proration { credit_minor: credit, debit_minor: debit };
-            assert_eq!(proration, expected, "{old} to {new} on day {day}");
+            let rest = of_rest(amount, period, Timestamp(day * DAY_S));
+            assert_eq!(rest, Ok(left), "{amount} on day {day}");
         }
     }
 
     #[test]
-    fn a_change_counts_by_the_second() {
+    fn what_is_left_counts_by_the_second() {
         let period = Period { start: Timestamp(100), end: Timestamp(107) };
         let left = |at| of_rest(70, period, Timestamp(at)).unwrap();
         assert_eq!([100, 101, 106].map(left), [70, 60, 10]);
@@ -156,17 +126,6 @@ mod tests {
             let left = |after| of_rest(amount, period, Timestamp(13 + after)).unwrap();
             prop_assert!(left(sooner) >= left(later));
             prop_assert_eq!(left(0), amount);
-        }
-
-        #[test]
-        fn a_change_to_the_same_comes_to_nothing(
-            amount in -1_000_000_000_000_i64..1_000_000_000_000,
-            seconds in 1_i64..100_000_000,
-            at in 0_i64..100_000_000,
-        ) {
-            let period = Period { start: Timestamp(0), end: Timestamp(seconds) };
-            let same = change(amount, amount, period, Timestamp(at % seconds)).unwrap();
-            prop_assert_eq!(same.credit_minor + same.debit_minor, 0);
         }
     }
 }

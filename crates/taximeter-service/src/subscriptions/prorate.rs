@@ -322,8 +322,7 @@ fn rest_from(amount: i64, period: Period, at: Timestamp) -> Result<i64> {
     if at <= period.start {
         return Ok(amount);
     }
-    let rest = Period { start: at, end: period.end };
-    prorate::of_part(amount, period, rest).map_err(|error| too_large().because(error))
+    prorate::of_rest(amount, period, at).map_err(|error| too_large().because(error))
 }
 
 /// From when on a debit is given back already, by an invoice item that is still there.
