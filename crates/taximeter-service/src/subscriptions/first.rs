@@ -1,10 +1,9 @@
 //! The invoice with which a subscription begins.
 
 use taximeter_kernel::price::UsageType;
-use taximeter_kernel::prorate;
 use taximeter_kernel::time::{Period, Timestamp};
 
-use super::periods::{outside, recurrence_of, whole_at};
+use super::periods::{charge_in_part, outside, recurrence_of, whole_at};
 use super::{BillingModeType, Item, Status, Subscription};
 use crate::ctx::Ctx;
 use crate::error::{Error, Result};
@@ -51,9 +50,7 @@ fn in_proportion(
     if !charged {
         return Ok(None);
     }
-    line.amount = prorate::of_part(line.amount, whole, paid)
-        .map_err(|error| invoices::too_large().because(error))?;
-    line.details.proration = true;
+    charge_in_part(&mut line, whole, paid)?;
     line.period = paid;
     Ok(Some(line))
 }
@@ -134,14 +131,8 @@ async fn by_period(ctx: &mut Ctx, sub: &Subscription, item: &Item) -> Result<Vec
         let period = Period { start, end: until };
         match item.price.usage_type() {
             UsageType::Licensed => {
-                let of_period = lines_of_item(ctx, sub, item, period).await?;
-                for line in of_period {
-                    let mut line = line;
-                    if whole != period {
-                        line.amount = prorate::of_part(line.amount, whole, period)
-                            .map_err(|error| invoices::too_large().because(error))?;
-                        line.details.proration = true;
-                    }
+                for mut line in lines_of_item(ctx, sub, item, period).await? {
+                    charge_in_part(&mut line, whole, period)?;
                     lines.push(line);
                 }
             }

@@ -104,14 +104,25 @@ pub(crate) async fn in_advance(
     let whole = whole_at(sub, item, period.start)?;
     let part = Period { start: period.start, end: sub.ends_within(period).unwrap_or(period.end) };
     let mut lines = lines_of_item(ctx, sub, item, part).await?;
-    if part != whole {
-        for line in &mut lines {
-            line.amount = prorate::of_part(line.amount, whole, part)
-                .map_err(|error| invoices::too_large().because(error))?;
-            line.details.proration = true;
-        }
+    for line in &mut lines {
+        charge_in_part(line, whole, part)?;
     }
     Ok(lines)
+}
+
+/// Makes a line that is for a whole period one for a part of it: of 20.00 for 30 days, 10 of them are
+/// 6.67. One for all of it stays as it is.
+///
+/// # Errors
+/// A 400 when the amount does not fit.
+pub(super) fn charge_in_part(line: &mut Line, whole: Period, part: Period) -> Result<()> {
+    if part == whole {
+        return Ok(());
+    }
+    line.amount = prorate::of_part(line.amount, whole, part)
+        .map_err(|error| invoices::too_large().because(error))?;
+    line.details.proration = true;
+    Ok(())
 }
 
 /// The next instant after `now` with a given day and time, each part that is left out being that of
