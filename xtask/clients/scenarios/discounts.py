@@ -21,6 +21,19 @@ def a_customers_own_discount_is_inside_prorations(w) -> None:
         equal(amounts(story.latest(sub)), want, f"{mode}")
 
 
+def items_that_change_at_once_share_an_amount_off_as_they_are_then(w) -> None:
+    # 10.00 and 20.00 with 5.00 off, both doubled at half: 12.50 back, 27.50 more, each line rounded by itself.
+    story = Story(w)
+    coupon = _coupon(w, amount_off=500, currency="usd", duration="forever")
+    ten, twenty = w.shop.price(1_000, name="Ten"), w.shop.price(2_000, name="Twenty")
+    sub = story.subscribe(ten, twenty, billing_mode=FLEX, discounts=[{"coupon": coupon}])
+    story.to("2026-04-16")
+    items = [{"id": each.id, "quantity": 2} for each in sub["items"].data]
+    story.v1.subscriptions.update(sub.id, {"items": items, "proration_behavior": "always_invoice"})
+    equal(amounts(story.latest(sub)), [-834, -417, 917, 1_833], "lines")
+    matches(story.latest(sub), total=1_499)
+
+
 def a_discount_of_another_subscription_stays_when_this_one_lets_go(w) -> None:
     story = Story(w)
     coupon = _coupon(w, percent_off=50, duration="forever")

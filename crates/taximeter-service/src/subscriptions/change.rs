@@ -1,6 +1,6 @@
 //! Changes of a subscription's items, and what they cost.
 
-use taximeter_kernel::id::{Kind as _, SubscriptionItem};
+use taximeter_kernel::id::{Id, Kind as _, SubscriptionItem};
 use taximeter_kernel::price::UsageType;
 use taximeter_kernel::time::{Period, Timestamp};
 
@@ -98,10 +98,10 @@ pub(super) async fn change_items(
     (sent, inputs): (Sent, Vec<ItemUpdate>),
     change: Change,
 ) -> Result<bool> {
-    let mut changed = false;
+    let (mut changed, mut repriced) = (false, Vec::new());
     for (place, input) in inputs.into_iter().enumerate() {
         let at = sent.path(place);
-        let mut one = One { customer, before, after, change, at: &at };
+        let mut one = One { customer, before, after, change, repriced: &mut repriced, at: &at };
         changed |= match (&input.id, input.deleted) {
             (Some(_), Some(true)) => one.remove(ctx, input).await?,
             (Some(_), _) => one.modify(ctx, input).await?,
@@ -110,6 +110,10 @@ pub(super) async fn change_items(
         };
     }
     sent.check(after)?;
+    let as_it_will_be = after.clone();
+    for item in after.items.iter_mut().filter(|item| repriced.contains(&item.id)) {
+        change.charge(ctx, &as_it_will_be, item).await?;
+    }
     Ok(changed)
 }
 
@@ -131,6 +135,8 @@ struct One<'a> {
     before: &'a Subscription,
     after: &'a mut Subscription,
     change: Change,
+    /// The items that are charged once all changes are made.
+    repriced: &'a mut Vec<Id<SubscriptionItem>>,
     /// Where it was sent.
     at: &'a str,
 }
@@ -225,8 +231,20 @@ impl One<'_> {
                 BillingModeType::Classic => Vec::new(),
             };
         }
-        let after = self.after.clone();
-        self.change.charge(ctx, &after, item).await
+        self.charge(ctx, item).await
+    }
+
+    /// Charges an item for the rest of its period. In flexible mode discounts are shared by what all
+    /// items cost, so that waits for the changes of the others: of 10.00 and 20.00 with 5.00 off, both
+    /// doubled, the first is charged 20.00 − 1.67 for a month.
+    async fn charge(&mut self, ctx: &mut Ctx, item: &mut Item) -> Result<()> {
+        match self.before.billing_mode {
+            BillingModeType::Flexible => {
+                self.repriced.push(item.id.clone());
+                Ok(())
+            }
+            BillingModeType::Classic => self.change.charge(ctx, self.after, item).await,
+        }
     }
 
     /// Adds an item. It is in the period that the subscription is in: usage from now on for a metered
@@ -260,8 +278,7 @@ impl One<'_> {
         let path = within(self.at, "billing_thresholds");
         thresholds::set_of_item(&mut item, &input.billing_thresholds, &path)?;
         self.set_terms(ctx, &mut item, input.tax_rates, input.discounts).await?;
-        let after = self.after.clone();
-        self.change.charge(ctx, &after, &mut item).await?;
+        self.charge(ctx, &mut item).await?;
         sql::insert_item(ctx, &item).await?;
         self.after.items.push(item);
         Ok(true)
