@@ -184,6 +184,20 @@ def e8_at_period_end_goes_with_a_period_that_begins_after_a_pause(w) -> None:
     matches(story.sub(sub), status="canceled", ended_at=at("2026-05-21"))
 
 
+def e8_at_period_end_stays_where_it_was_while_there_is_no_period(w) -> None:
+    story = Story(w)
+    sub = story.subscribe(w.shop.price(3_000), cancel_at_period_end=True)
+    story.to("2026-04-11")
+    story.v1.subscriptions.pause(sub.id)
+    story.on(DAY)
+    for change in ({"metadata": {"a": "1"}}, {"cancel_at_period_end": True}):
+        matches(story.v1.subscriptions.update(sub.id, change), status="paused", cancel_at=MAY)
+    story.on(DAY)
+    matches(story.sub(sub), status="paused", cancel_at=MAY)
+    story.to(MAY)
+    matches(story.sub(sub), status="canceled", ended_at=MAY)
+
+
 def e8_a_new_price_is_paid_until_the_end_that_was_known_before(w) -> None:
     # 5 of 30 days at 30.00, whether the item was there before or not.
     for behavior in ("create_prorations", "none"):

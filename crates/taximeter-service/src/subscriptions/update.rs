@@ -301,7 +301,10 @@ impl Plan {
         if dated && self.cancel_at_period_end == Some(true) {
             return Err(both_ends());
         }
-        let with_period = self.cancel_at_period_end.filter(|_| !dated);
+        // While it is paused there is no period that its end could go with: one that is known stays.
+        let paused = before.status == Status::Paused;
+        let stays = |with: &bool| *with && paused && before.cancel_at_period_end;
+        let with_period = self.cancel_at_period_end.filter(|with| !dated && !stays(with));
         set_end(&mut after, by_date, None, ctx.now)?;
         let of_items = if anew { unpriced } else { change };
         let items = (self.sent, self.items);
@@ -313,7 +316,9 @@ impl Plan {
             lines.extend(open_all(ctx, &mut after).await?);
         }
         set_end(&mut after, by_word, with_period, ctx.now)?;
-        after.end_with_period();
+        if !paused {
+            after.end_with_period();
+        }
         let ends = !fresh && change.follow_end(ctx, before, &mut after).await?;
         thresholds::set(&mut after, self.thresholds)?;
         Ok(Made {
