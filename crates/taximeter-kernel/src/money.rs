@@ -30,6 +30,9 @@ pub struct Currency(&'static str);
 pub struct UnknownCurrency;
 
 impl Currency {
+    /// The dollar of the United States.
+    pub const USD: Self = Self("usd");
+
     /// The currency of a code in any case: `usd`, `USD`.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ mod sql;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use taximeter_kernel::money::Currency;
 use taximeter_kernel::time::{DAY_S, HOUR_S};
 
 use crate::ctx::Ctx;
@@ -43,6 +44,9 @@ pub struct BillingSettings {
     pub retry_after_days: Vec<i64>,
     /// What becomes of the subscription after the last one.
     pub after_retries: AfterRetries,
+    /// What an invoice is in where neither the request nor its customer says.
+    #[serde(with = "code")]
+    pub default_currency: Currency,
     /// How many days ahead `invoice.upcoming` announces a renewal; 0 for not at all.
     pub upcoming_days: i64,
     /// How many days ahead `invoice.will_be_due` announces the day an invoice is due; 0 for not at all.
@@ -50,12 +54,14 @@ pub struct BillingSettings {
 }
 
 impl Default for BillingSettings {
-    /// An hour of grace, tries after 3, 5 and 7 days, and then the end: as Stripe has them.
+    /// An hour of grace, tries after 3, 5 and 7 days, and then the end: as Stripe has them, for an
+    /// account in the United States.
     fn default() -> Self {
         Self {
             draft_grace_s: HOUR_S,
             retry_after_days: vec![3, 5, 7],
             after_retries: AfterRetries::Cancel,
+            default_currency: Currency::USD,
             upcoming_days: 7,
             will_be_due_days: 3,
         }
@@ -77,6 +83,7 @@ impl BillingSettings {
         json!({
             "object": "billing.settings",
             "after_retries": self.after_retries,
+            "default_currency": self.default_currency.code(),
             "draft_grace_seconds": self.draft_grace_s,
             "retry_after_days": self.retry_after_days,
             "upcoming_days": self.upcoming_days,
@@ -90,6 +97,8 @@ crate::params! {
     pub struct Update {
         /// What becomes of a subscription whose invoice could not be collected.
         pub after_retries: Option<AfterRetries>,
+        /// What an invoice is in where neither the request nor its customer says.
+        pub default_currency: Option<Currency>,
         /// How long the draft of a renewal stays open for late usage, in seconds.
         pub draft_grace_seconds: Option<i64>,
         /// After how many days each further try to collect is made.
@@ -130,6 +139,7 @@ pub async fn update(ctx: &mut Ctx, input: Update) -> Result<Value> {
     let mut settings = retrieve(ctx).await?;
     let Update {
         after_retries,
+        default_currency,
         draft_grace_seconds,
         retry_after_days,
         upcoming_days,
@@ -137,6 +147,9 @@ pub async fn update(ctx: &mut Ctx, input: Update) -> Result<Value> {
     } = input;
     if let Some(after) = after_retries {
         settings.after_retries = after;
+    }
+    if let Some(currency) = default_currency {
+        settings.default_currency = currency;
     }
     if let Some(grace) = draft_grace_seconds {
         settings.draft_grace_s = within(grace, GRACE_MAX_S, "draft_grace_seconds")?;
@@ -165,6 +178,21 @@ pub async fn update(ctx: &mut Ctx, input: Update) -> Result<Value> {
     let wire = settings.wire();
     *ctx.billing_settings() = Some(settings);
     Ok(wire)
+}
+
+/// A currency in the column of settings: its code.
+mod code {
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+    use taximeter_kernel::money::Currency;
+
+    pub(super) fn serialize<S: Serializer>(currency: &Currency, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(currency.code())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Currency, D::Error> {
+        let code = String::deserialize(from)?;
+        Currency::parse(&code).map_err(de::Error::custom)
+    }
 }
 
 fn within(value: i64, most: i64, param: &str) -> Result<i64> {

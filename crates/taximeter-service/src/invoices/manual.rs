@@ -34,11 +34,14 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Invoice> {
     test_clocks::follow(ctx, &before).await?;
     let named = input.subscription.clone();
     let subscription = invoice_items::subscription_of(ctx, &before, named).await?;
-    let currency = input
+    let named = input
         .currency
         .or_else(|| subscription.as_ref().map(|subscription| subscription.currency))
-        .or(before.currency)
-        .ok_or_else(|| Error::missing("currency"))?;
+        .or(before.currency);
+    let currency = match named {
+        Some(currency) => currency,
+        None => billing_settings::retrieve(ctx).await?.default_currency,
+    };
     invoice_items::check_currency(subscription.as_ref(), currency)?;
     let mut customer = before.clone();
     customers::bind_currency(ctx, &mut customer, currency).await?;

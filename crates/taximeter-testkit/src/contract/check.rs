@@ -62,6 +62,7 @@ const OUR_OBJECTS: &[(&str, &[&str])] = &[
         "billing.settings",
         &[
             "after_retries",
+            "default_currency",
             "draft_grace_seconds",
             "object",
             "retry_after_days",

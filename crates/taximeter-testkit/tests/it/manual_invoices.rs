@@ -406,6 +406,25 @@ async fn an_invoice_of_a_test_clock_lives_by_it() {
 }
 
 #[tokio::test]
+async fn an_invoice_of_who_has_no_currency_yet_is_in_that_of_the_account() {
+    for app in TestApp::everywhere().await {
+        for (setting, code) in [(None, "usd"), (Some("eur"), "eur")] {
+            if let Some(currency) = setting {
+                let form = format!("default_currency={currency}");
+                let settings = app.made("/v1/billing/settings", &form).await;
+                assert_eq!(settings["default_currency"], currency);
+            }
+            let customer = customer(&app).await;
+            let made = app.made(INVOICES, &format!("customer={customer}")).await;
+            assert_eq!(made["currency"], code, "{made}");
+            let form = format!("customer={customer}&invoice={}&amount=700", id(&made));
+            app.made(ITEMS, &form).await;
+            assert_eq!(app.read(&path(&made)).await["total"], 700);
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_an_invoice_cannot_be_is_refused() {
     for app in TestApp::everywhere().await {
         let customer = customer(&app).await;
@@ -417,12 +436,10 @@ async fn what_an_invoice_cannot_be_is_refused() {
         let both = with("collection_method=send_invoice&days_until_due=1&due_date=1900000000");
         let finalizes = "400 - automatically_finalizes_at: Invalid automatically_finalizes_at: must \
                          be in the future, and at most 5 years ahead.";
-        let form = format!("customer={}", crate::support::customer(&app).await);
         refused(
             &app,
             &[
                 (INVOICES, "", "400 parameter_missing customer: Missing required param: customer."),
-                (INVOICES, &form, "400 parameter_missing currency: Missing required param: currency."),
                 (
                     INVOICES,
                     &with("due_date=1900000000"),
