@@ -48,49 +48,21 @@ crate::params! {
 
 crate::params! {
     /// What a new invoice item is made of.
-    #[derive(Default)]
-    pub struct Create {
-        /// What it comes to, in minor units.
-        pub amount: Option<i64>,
+    pub struct Create with said: Update {
         /// The currency.
         pub currency: Option<Currency>,
         /// Who is billed.
         pub customer: Option<Text<255>>,
-        /// What customers see it called.
-        pub description: Option<Text>,
-        /// Whether discounts are taken off it.
-        pub discountable: Option<bool>,
-        /// What is taken off it alone.
-        pub discounts: Clear<Vec<DiscountInput>>,
         /// The draft that it goes on.
         pub invoice: Option<Text<255>>,
-        /// The operator's own keys and values.
-        pub metadata: MetadataChange,
-        /// The span that it is for.
-        pub period: Option<PeriodInput>,
-        /// A price of the catalog, as versions before basil say it.
-        pub price: Option<Text<255>>,
-        /// A price described inline.
-        pub price_data: Option<PriceDataInput>,
-        /// A price of the catalog.
-        pub pricing: Option<PricingInput>,
-        /// How many.
-        pub quantity: Option<i64>,
-        /// How many, with up to 12 decimals.
-        pub quantity_decimal: Option<Decimal>,
         /// The subscription with whose invoice it goes.
         pub subscription: Option<Text<255>>,
-        /// The tax rates of it alone.
-        pub tax_rates: Option<Vec<Text<255>>>,
-        /// What each costs, in whole minor units, as versions before basil say it.
-        pub unit_amount: Option<i64>,
-        /// What each costs, in minor units with up to 12 decimals.
-        pub unit_amount_decimal: Option<Decimal>,
     }
 }
 
 crate::params! {
     /// What of an invoice item changes.
+    #[derive(Default)]
     pub struct Update {
         /// What it comes to, in minor units.
         pub amount: Option<i64>,
@@ -160,26 +132,8 @@ impl Create {
         currency: Option<Currency>,
         said: Update,
     ) -> Self {
-        Self {
-            amount: said.amount,
-            currency,
-            customer: Some(Text(customer.as_str().to_owned())),
-            description: said.description,
-            discountable: said.discountable,
-            discounts: said.discounts,
-            invoice: None,
-            metadata: said.metadata,
-            period: said.period,
-            price: said.price,
-            price_data: said.price_data,
-            pricing: said.pricing,
-            quantity: said.quantity,
-            quantity_decimal: said.quantity_decimal,
-            subscription: None,
-            tax_rates: said.tax_rates.or_none(),
-            unit_amount: said.unit_amount,
-            unit_amount_decimal: said.unit_amount_decimal,
-        }
+        let customer = Some(Text(customer.as_str().to_owned()));
+        Self { currency, customer, invoice: None, subscription: None, said }
     }
 }
 
@@ -222,32 +176,19 @@ pub(super) struct Asked {
     pub(super) unit_amount_decimal: Option<Decimal>,
 }
 
-macro_rules! take_asked {
-    ($input:ident) => {
-        Asked {
-            amount: $input.amount,
-            price: $input.price.take(),
-            price_data: $input.price_data.take(),
-            pricing: $input.pricing.take(),
-            quantity: $input.quantity,
-            quantity_decimal: $input.quantity_decimal,
-            unit_amount: $input.unit_amount,
-            unit_amount_decimal: $input.unit_amount_decimal,
-        }
-    };
-}
-
-impl Create {
-    /// What it says of the amount, taken out of the rest.
-    pub(super) fn take_asked(&mut self) -> Asked {
-        take_asked!(self)
-    }
-}
-
 impl Update {
     /// What it says of the amount, taken out of the rest.
     pub(super) fn take_asked(&mut self) -> Asked {
-        take_asked!(self)
+        Asked {
+            amount: self.amount,
+            price: self.price.take(),
+            price_data: self.price_data.take(),
+            pricing: self.pricing.take(),
+            quantity: self.quantity,
+            quantity_decimal: self.quantity_decimal,
+            unit_amount: self.unit_amount,
+            unit_amount_decimal: self.unit_amount_decimal,
+        }
     }
 }
 

@@ -37,12 +37,9 @@ pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<InvoiceItem> {
 }
 
 /// Makes an invoice item: on a draft that is held and has room for it, or a pending one.
-pub(crate) async fn make(
-    ctx: &mut Ctx,
-    mut input: Create,
-    held: Option<&Held>,
-) -> Result<InvoiceItem> {
-    let asked = input.take_asked();
+pub(crate) async fn make(ctx: &mut Ctx, input: Create, held: Option<&Held>) -> Result<InvoiceItem> {
+    let mut said = input.said;
+    let asked = said.take_asked();
     let quantity = asked.quantity()?.unwrap_or(Decimal::ONE);
     let source = asked.source(&ctx.caller.version)?.ok_or_else(|| {
         Error::invalid(
@@ -51,7 +48,7 @@ pub(crate) async fn make(
         .code("parameter_missing")
         .param("amount")
     })?;
-    let customer = input.customer.take().ok_or_else(|| Error::missing("customer"))?;
+    let customer = input.customer.ok_or_else(|| Error::missing("customer"))?;
     if let Some(held) = held {
         refuse_other(held, &customer)?;
     }
@@ -60,7 +57,7 @@ pub(crate) async fn make(
     if held.is_none() {
         refuse_more_pending(ctx, &before.id, "customer").await?;
     }
-    let subscription = subscription_of(ctx, &before, input.subscription.take()).await?;
+    let subscription = subscription_of(ctx, &before, input.subscription).await?;
     let brought = look_up(ctx, source).await?;
     let currency = input
         .currency
@@ -75,18 +72,18 @@ pub(crate) async fn make(
     }
     let mut customer = before.clone();
     customers::bind_currency(ctx, &mut customer, currency).await?;
-    let description = input.description.as_deref();
+    let description = said.description.as_deref();
     let priced = brought.priced(ctx, quantity, currency, description).await?;
     let id: Id<InvoiceItemKind> = ctx.new_id();
-    let tax_rates = match input.tax_rates {
+    let tax_rates = match said.tax_rates.or_none() {
         Some(rates) => Some(tax_rates::named(ctx, &rates, "tax_rates").await?),
         None => None,
     };
-    let discounts = input.discounts.or_none().unwrap_or_default();
+    let discounts = said.discounts.or_none().unwrap_or_default();
     let applied = apply_discounts(ctx, &id, &customer, currency, &[], discounts).await?;
     let now = Period { start: ctx.now, end: ctx.now };
     let mut metadata = BTreeMap::new();
-    input.metadata.apply(&mut metadata)?;
+    said.metadata.apply(&mut metadata)?;
     let new = NewItem {
         customer: customer.id.clone(),
         currency,
@@ -95,11 +92,11 @@ pub(crate) async fn make(
         unit_amount: priced.unit_amount,
         price: Some(priced.price),
         product: Some(priced.product),
-        description: input.description.map(Into::into).or(priced.name),
-        discountable: input.discountable.unwrap_or(priced.amount >= 0),
+        description: said.description.map(Into::into).or(priced.name),
+        discountable: said.discountable.unwrap_or(priced.amount >= 0),
         discounts: applied,
         tax_rates: tax_rates.filter(|rates| !rates.is_empty()),
-        period: input.period.map(PeriodInput::period).transpose()?.unwrap_or(now),
+        period: said.period.map(PeriodInput::period).transpose()?.unwrap_or(now),
         subscription: subscription.map(|subscription| subscription.id),
         subscription_item: None,
         invoice: held.map(|held| held.invoice.id.clone()),

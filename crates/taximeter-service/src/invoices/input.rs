@@ -84,47 +84,13 @@ crate::params! {
 
 crate::params! {
     /// What a new invoice is made of.
-    pub struct Create {
-        /// Whether it moves on by itself.
-        pub auto_advance: Option<bool>,
-        /// When it is finalized by itself.
-        pub automatically_finalizes_at: Option<Timestamp>,
-        /// How it is collected.
-        pub collection_method: Option<CollectionMethod>,
+    pub struct Create with said: Update {
         /// What its amounts are in.
         pub currency: Option<Currency>,
-        /// Fields at its head.
-        pub custom_fields: Clear<Vec<CustomFieldInput>>,
         /// Who is billed.
         pub customer: Option<Text<255>>,
-        /// How long after it is made it must be paid, in days.
-        pub days_until_due: Option<i64>,
-        /// What pays it.
-        pub default_payment_method: Option<Text<255>>,
-        /// What its lines are taxed by that have no rates of their own.
-        pub default_tax_rates: Clear<Vec<Text<255>>>,
-        /// A note to the customer.
-        pub description: Clear<Text>,
-        /// What is taken off it.
-        pub discounts: Clear<Vec<DiscountInput>>,
-        /// When it must be paid.
-        pub due_date: Option<Timestamp>,
-        /// The date that it bears.
-        pub effective_at: Clear<Timestamp>,
-        /// What it says at its foot.
-        pub footer: Clear<Text>,
-        /// The operator's own keys and values.
-        pub metadata: MetadataChange,
-        /// Its number.
-        pub number: Clear<Text<NUMBER_CHARS_MAX>>,
-        /// How it is paid.
-        pub payment_settings: Option<PaymentSettingsInput>,
         /// What becomes of pending items.
         pub pending_invoice_items_behavior: Option<PendingItems>,
-        /// How it is drawn.
-        pub rendering: Option<RenderingInput>,
-        /// What is printed on the customer's statement of account.
-        pub statement_descriptor: Option<StatementDescriptor>,
         /// The subscription it is for.
         pub subscription: Option<Text<255>>,
     }
@@ -206,31 +172,9 @@ crate::params! {
 
 crate::params! {
     /// A line to put on.
-    pub struct LineAdd {
-        /// What it comes to, in minor units.
-        pub amount: Option<i64>,
-        /// What it says.
-        pub description: Option<Text>,
-        /// Whether discounts of the whole invoice take off it.
-        pub discountable: Option<bool>,
-        /// What is taken off it alone.
-        pub discounts: Clear<Vec<DiscountInput>>,
+    pub struct LineAdd with said: LineUpdate {
         /// The pending item to put on, instead of a new one.
         pub invoice_item: Option<Text<255>>,
-        /// The operator's own keys and values.
-        pub metadata: MetadataChange,
-        /// The span that it is for.
-        pub period: Option<PeriodInput>,
-        /// A price described inline.
-        pub price_data: Option<PriceDataInput>,
-        /// A price of the catalog.
-        pub pricing: Option<PricingInput>,
-        /// How many.
-        pub quantity: Option<i64>,
-        /// How many, with up to 12 decimals.
-        pub quantity_decimal: Option<Decimal>,
-        /// The tax rates of it alone.
-        pub tax_rates: Clear<Vec<Text<255>>>,
     }
 }
 
@@ -274,31 +218,9 @@ crate::params! {
 
 crate::params! {
     /// Which line changes, and what of it.
-    pub struct LineChange {
-        /// What it comes to, in minor units.
-        pub amount: Option<i64>,
-        /// What it says.
-        pub description: Option<Text>,
-        /// Whether discounts of the whole invoice take off it.
-        pub discountable: Option<bool>,
-        /// What is taken off it alone.
-        pub discounts: Clear<Vec<DiscountInput>>,
+    pub struct LineChange with said: LineUpdate {
         /// Which.
         pub id: Text<255>,
-        /// The operator's own keys and values.
-        pub metadata: MetadataChange,
-        /// The span that it is for.
-        pub period: Option<PeriodInput>,
-        /// A price described inline.
-        pub price_data: Option<PriceDataInput>,
-        /// A price of the catalog.
-        pub pricing: Option<PricingInput>,
-        /// How many.
-        pub quantity: Option<i64>,
-        /// How many, with up to 12 decimals.
-        pub quantity_decimal: Option<Decimal>,
-        /// The tax rates of it alone.
-        pub tax_rates: Clear<Vec<Text<255>>>,
     }
 }
 
@@ -333,46 +255,21 @@ crate::params! {
 }
 
 /// What a line says is what the item behind it says.
-macro_rules! item_update {
-    ($line:ident) => {
-        invoice_items::Update {
-            amount: $line.amount,
-            description: $line.description,
-            discountable: $line.discountable,
-            discounts: $line.discounts,
-            metadata: $line.metadata,
-            period: $line.period,
-            price: None,
-            price_data: $line.price_data,
-            pricing: $line.pricing,
-            quantity: $line.quantity,
-            quantity_decimal: $line.quantity_decimal,
-            tax_rates: $line.tax_rates,
-            unit_amount: None,
-            unit_amount_decimal: None,
-        }
-    };
-}
-
 impl From<LineUpdate> for invoice_items::Update {
     fn from(line: LineUpdate) -> Self {
-        item_update!(line)
-    }
-}
-
-impl LineChange {
-    /// Which line, and what of it.
-    pub(super) fn into_parts(self) -> (Text<255>, invoice_items::Update) {
-        let line = self;
-        let id = line.id.clone();
-        (id, item_update!(line))
-    }
-}
-
-impl LineAdd {
-    /// What of an item that is pending changes as it is put on.
-    pub(super) fn into_update(self) -> invoice_items::Update {
-        let line = self;
-        item_update!(line)
+        Self {
+            amount: line.amount,
+            description: line.description,
+            discountable: line.discountable,
+            discounts: line.discounts,
+            metadata: line.metadata,
+            period: line.period,
+            price_data: line.price_data,
+            pricing: line.pricing,
+            quantity: line.quantity,
+            quantity_decimal: line.quantity_decimal,
+            tax_rates: line.tax_rates,
+            ..Self::default()
+        }
     }
 }

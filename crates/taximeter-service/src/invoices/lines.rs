@@ -33,15 +33,16 @@ pub async fn add_lines(ctx: &mut Ctx, id: &str, input: AddLines) -> Result<Invoi
     held.items_changed(ctx).await
 }
 
-async fn add(ctx: &mut Ctx, held: &Held, mut line: LineAdd) -> Result<()> {
-    match line.invoice_item.take() {
+async fn add(ctx: &mut Ctx, held: &Held, line: LineAdd) -> Result<()> {
+    let said = line.said.into();
+    match line.invoice_item {
         Some(id) => {
             let item = invoice_items::assign(ctx, &id, &held.invoice).await?;
-            invoice_items::change(ctx, item, line.into_update()).await?;
+            invoice_items::change(ctx, item, said).await?;
         }
         None => {
             let (customer, currency) = (&held.invoice.customer, held.invoice.currency);
-            let input = invoice_items::Create::of(customer, Some(currency), line.into_update());
+            let input = invoice_items::Create::of(customer, Some(currency), said);
             invoice_items::make(ctx, input, Some(held)).await?;
         }
     }
@@ -57,8 +58,7 @@ pub async fn update_lines(ctx: &mut Ctx, id: &str, input: UpdateLines) -> Result
     let mut held = drafts::draft_path(ctx, id).await?;
     input.invoice_metadata.apply(&mut held.invoice.metadata)?;
     for (place, line) in input.lines.into_iter().enumerate() {
-        let (line, update) = line.into_parts();
-        let changed = change(ctx, &mut held, &line, update).await;
+        let changed = change(ctx, &mut held, &line.id, line.said.into()).await;
         changed.map_err(|error| error.within(&format!("lines[{place}]")))?;
     }
     held.items_changed(ctx).await

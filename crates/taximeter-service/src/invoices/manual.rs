@@ -62,7 +62,7 @@ pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Invoice> {
         // Promotion codes are held against what it comes to.
         totals::add_up(ctx, &mut invoice).await?;
     }
-    set(ctx, &mut invoice, &customer, input.into()).await?;
+    set(ctx, &mut invoice, &customer, input.said).await?;
     customers::save(ctx, &before, &customer).await?;
     keep_draft(ctx, &mut invoice).await?;
     Ok(invoice)
@@ -78,30 +78,6 @@ fn inherit(invoice: &mut Invoice, customer: &Customer) {
     details.amount_tax_display = options.and_then(|options| options.amount_tax_display.clone());
     let discount = customer.discount.as_ref();
     details.discounts = discount.map(|own| own.id.as_str().to_owned()).into_iter().collect();
-}
-
-impl From<Create> for Update {
-    fn from(input: Create) -> Self {
-        Self {
-            auto_advance: input.auto_advance,
-            automatically_finalizes_at: input.automatically_finalizes_at,
-            collection_method: input.collection_method,
-            custom_fields: input.custom_fields,
-            days_until_due: input.days_until_due,
-            default_payment_method: input.default_payment_method,
-            default_tax_rates: input.default_tax_rates,
-            description: input.description,
-            discounts: input.discounts,
-            due_date: input.due_date,
-            effective_at: input.effective_at,
-            footer: input.footer,
-            metadata: input.metadata,
-            number: input.number,
-            payment_settings: input.payment_settings,
-            rendering: input.rendering,
-            statement_descriptor: input.statement_descriptor,
-        }
-    }
 }
 
 /// Changes an invoice: a draft in all it says, another one in how it is paid and in its metadata.

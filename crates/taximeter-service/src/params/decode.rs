@@ -39,6 +39,21 @@ pub trait Decode: Sized {
     fn schema() -> Schema;
 }
 
+/// A struct whose members are parameters, by themselves or among those of another.
+pub trait Members: Sized {
+    /// Their names, as Rust spells them.
+    const NAMES: &'static [&'static str];
+
+    /// Takes them out of a map that was opened with their names, as the last in it.
+    ///
+    /// # Errors
+    /// What the type of one finds wrong with it.
+    fn take(fields: &mut Fields<'_>) -> Result<Self>;
+
+    /// Their names on the wire, and their shapes.
+    fn schemas() -> Vec<(&'static str, Schema)>;
+}
+
 /// The members of a map that a struct has not taken yet.
 #[derive(Debug)]
 pub struct Fields<'a> {

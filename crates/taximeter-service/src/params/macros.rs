@@ -2,7 +2,8 @@
 
 /// Declares the input of a verb: a struct whose members are the parameters it honours.
 ///
-/// `with page` adds the `limit`, `starting_after` and `ending_before` of a list.
+/// `with page` adds the `limit`, `starting_after` and `ending_before` of a list; `with said: Update`
+/// takes the parameters of another declaration, too, as a member of its own.
 #[macro_export]
 macro_rules! params {
     ($(#[$meta:meta])* pub struct $name:ident {
@@ -12,24 +13,70 @@ macro_rules! params {
         #[derive(Debug, Clone)]
         pub struct $name { $( $(#[$field_meta])* pub $field: $type ),* }
 
-        impl $crate::params::Decode for $name {
-            fn decode(
-                node: Option<$crate::params::Node>,
-                path: $crate::params::Path<'_>,
-            ) -> $crate::error::Result<Self> {
-                let mut fields = $crate::params::Fields::open(
-                    node, path, &[$(stringify!($field)),*],
-                )?;
+        impl $crate::params::Members for $name {
+            const NAMES: &'static [&'static str] = &[$(stringify!($field)),*];
+
+            fn take(fields: &mut $crate::params::Fields<'_>) -> $crate::error::Result<Self> {
                 let input = Self { $( $field: fields.take(stringify!($field))? ),* };
                 fields.close();
                 Ok(input)
             }
 
-            fn schema() -> $crate::params::Schema {
-                $crate::params::Schema::Fields(vec![$((
+            fn schemas() -> Vec<(&'static str, $crate::params::Schema)> {
+                vec![$((
                     stringify!($field).trim_start_matches("r#"),
                     <$type as $crate::params::Decode>::schema(),
-                )),*])
+                )),*]
+            }
+        }
+
+        impl $crate::params::Decode for $name {
+            fn decode(
+                node: Option<$crate::params::Node>,
+                path: $crate::params::Path<'_>,
+            ) -> $crate::error::Result<Self> {
+                let known = <Self as $crate::params::Members>::NAMES;
+                let mut fields = $crate::params::Fields::open(node, path, known)?;
+                <Self as $crate::params::Members>::take(&mut fields)
+            }
+
+            fn schema() -> $crate::params::Schema {
+                $crate::params::Schema::Fields(<Self as $crate::params::Members>::schemas())
+            }
+        }
+    };
+    ($(#[$meta:meta])* pub struct $name:ident with $rest:ident : $rest_type:ty {
+        $( $(#[$field_meta:meta])* pub $field:ident : $type:ty ),* $(,)?
+    }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone)]
+        pub struct $name {
+            $( $(#[$field_meta])* pub $field: $type, )*
+            /// What it says beside that.
+            pub $rest: $rest_type,
+        }
+
+        impl $crate::params::Decode for $name {
+            fn decode(
+                node: Option<$crate::params::Node>,
+                path: $crate::params::Path<'_>,
+            ) -> $crate::error::Result<Self> {
+                let rest = <$rest_type as $crate::params::Members>::NAMES;
+                let known = [&[$(stringify!($field)),*], rest].concat();
+                let mut fields = $crate::params::Fields::open(node, path, &known)?;
+                Ok(Self {
+                    $( $field: fields.take(stringify!($field))?, )*
+                    $rest: <$rest_type as $crate::params::Members>::take(&mut fields)?,
+                })
+            }
+
+            fn schema() -> $crate::params::Schema {
+                let mut members = vec![$((
+                    stringify!($field).trim_start_matches("r#"),
+                    <$type as $crate::params::Decode>::schema(),
+                )),*];
+                members.extend(<$rest_type as $crate::params::Members>::schemas());
+                $crate::params::Schema::Fields(members)
             }
         }
     };

@@ -10,7 +10,7 @@ mod macros;
 mod node;
 mod types;
 
-pub use decode::{Decode, Fields, INTEGER_MAX, LIST_MEMBERS_MAX, Schema};
+pub use decode::{Decode, Fields, INTEGER_MAX, LIST_MEMBERS_MAX, Members, Schema};
 pub use node::{Node, Path};
 pub use types::{
     Bounds, Choice, Clear, Keyed, Limit, METADATA_KEYS_MAX, Metadata, MetadataChange, OrWord,
