@@ -8,6 +8,7 @@ use crate::params::{Clear, Metadata, MetadataChange, Range, Text};
 use crate::version::{ApiVersion, BASIL};
 
 const LOCALES_MAX: usize = 20;
+/// The most fields at the head of an invoice (Stripe's).
 const CUSTOM_FIELDS_MAX: usize = 4;
 const SEQUENCE_MAX: i64 = 1_000_000_000;
 const BALANCE_MINOR_MAX: i64 = 999_999_999_999;
@@ -213,6 +214,23 @@ impl From<CustomFieldInput> for CustomField {
     fn from(input: CustomFieldInput) -> Self {
         Self { name: input.name.into(), value: input.value.into() }
     }
+}
+
+/// The fields that a request at `path` wants at the head of invoices.
+///
+/// # Errors
+/// A 400 when there are too many.
+pub(crate) fn checked_custom_fields(
+    fields: Vec<CustomFieldInput>,
+    path: &str,
+) -> Result<Vec<CustomField>> {
+    if fields.len() > CUSTOM_FIELDS_MAX {
+        return Err(Error::invalid(format!(
+            "An invoice can have at most {CUSTOM_FIELDS_MAX} custom fields."
+        ))
+        .param(path));
+    }
+    Ok(fields.into_iter().map(Into::into).collect())
 }
 
 /// The settings of a new customer.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 pub use currency::{bind_currency, bound_currency};
 pub(crate) use input::checked_balance;
+pub(crate) use input::checked_custom_fields;
 pub use input::{AddressInput, Create, CustomFieldInput, Delete, List, ShippingInput, Update};
 use serde_json::Value;
 use taximeter_db::{Arg, Cells, DbError, Row};

@@ -20,7 +20,6 @@ use crate::{invoice_items, outbox, payment_methods, tax_rates, test_clocks};
 /// How far ahead an invoice can be told to be finalized: five years, leap days among them.
 const FINALIZES_AHEAD_S_MAX: i64 = 5 * 366 * DAY_S;
 const DAYS_UNTIL_DUE_MAX: i64 = 36_500;
-const CUSTOM_FIELDS_MAX: usize = 4;
 /// Before this version an invoice took along what was pending, unless told otherwise.
 const EXCLUDES_PENDING: &str = "2022-08-01";
 
@@ -311,14 +310,9 @@ fn set_words(invoice: &mut Invoice, input: Update) -> Result<()> {
     match input.custom_fields {
         Clear::Keep => {}
         Clear::Unset => details.custom_fields = None,
-        Clear::Set(fields) if fields.len() > CUSTOM_FIELDS_MAX => {
-            return Err(Error::invalid(format!(
-                "An invoice can have at most {CUSTOM_FIELDS_MAX} custom fields."
-            ))
-            .param("custom_fields"));
-        }
         Clear::Set(fields) => {
-            details.custom_fields = Some(fields.into_iter().map(Into::into).collect());
+            details.custom_fields =
+                Some(customers::checked_custom_fields(fields, "custom_fields")?);
         }
     }
     input.footer.apply(&mut details.footer);

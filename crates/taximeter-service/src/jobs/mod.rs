@@ -15,7 +15,7 @@ mod sql;
 
 pub use run::{Pass, run_due};
 pub(crate) use run::{next_of_clock, run_next_of_clock, told};
-pub use sql::{State, states};
+pub use sql::{State, states, take};
 use taximeter_kernel::id::{Id, TestClock};
 use taximeter_kernel::time::Timestamp;
 
@@ -46,15 +46,6 @@ pub struct Job<'a> {
     pub subject: &'a str,
     /// The test clock by which it is due; the time of the world, if none.
     pub clock: Option<&'a Id<TestClock>>,
-}
-
-/// Strikes a job out that is due, once what it is about is held, and says whether it was still there:
-/// if not, another process has done it meanwhile.
-///
-/// # Errors
-/// A 500 when the database does not take it.
-pub async fn take(ctx: &mut Ctx, kind: Kind, subject: &str) -> Result<bool> {
-    sql::take(ctx, kind, subject).await
 }
 
 /// Puts a job down for `due`, or moves it there. With nothing due, it is struck out.

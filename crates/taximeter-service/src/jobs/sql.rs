@@ -96,8 +96,12 @@ pub(super) async fn forget(ctx: &mut Ctx, job: Job<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Strikes out a job that is due.
-pub(super) async fn take(ctx: &mut Ctx, kind: Kind, subject: &str) -> Result<bool> {
+/// Strikes a job out that is due, once what it is about is held, and says whether it was still there:
+/// if not, another process has done it meanwhile.
+///
+/// # Errors
+/// A 500 when the database does not take it.
+pub async fn take(ctx: &mut Ctx, kind: Kind, subject: &str) -> Result<bool> {
     let args = ctx.args([Arg::from(kind.as_str()), Arg::from(subject), Arg::from(ctx.now)]);
     let sql = "DELETE FROM jobs WHERE account = $1 AND livemode = $2 AND kind = $3 \
                AND subject = $4 AND not_before <= $5";

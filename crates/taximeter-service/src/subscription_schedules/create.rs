@@ -6,10 +6,9 @@ use taximeter_kernel::id::{Id, SubscriptionSchedule};
 
 use super::enter::{begin, billing_mode, settle};
 use super::phases::{Common, currency_of, instant, set_settings};
-use super::types::{Named, PhaseItem};
+use super::types::{Empty, Named, PhaseItem};
 use super::{
-    Create, DefaultSettings, EndBehavior, Outline, Phase, PhaseInvoices, Schedule, Status,
-    put_down, sql,
+    Create, DefaultSettings, EndBehavior, Outline, Phase, PhaseInvoices, Schedule, Status, sql,
 };
 use crate::ctx::Ctx;
 use crate::customers::{self, Customer};
@@ -42,7 +41,6 @@ pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<Schedule> {
             customers::bind_currency(ctx, &mut customer, currency_of(phase)?).await?;
             customers::save(ctx, &before, &customer).await?;
         }
-        put_down(ctx, &schedule).await?;
         schedule
     };
     let schedule = super::retrieve(ctx, schedule.id.as_str()).await?;
@@ -231,6 +229,6 @@ fn phase_of(sub: &Subscription) -> Phase {
         proration_behavior: ProrationBehavior::CreateProrations,
         trial: false,
         trial_end: sub.trial_end.filter(|_| trialing).map(|end| end.0),
-        emptied: Vec::new(),
+        empty: Empty::default(),
     }
 }

@@ -3,7 +3,7 @@
 use taximeter_kernel::id::{Customer as CustomerKind, Id};
 
 use super::{
-    Cancel, EndBehavior, Held, Release, Schedule, Status, held, of_subscription, put_down,
+    Cancel, EndBehavior, Held, Release, Schedule, Status, held, held_of, put_down,
     refuse_unless_live, sql,
 };
 use crate::ctx::Ctx;
@@ -44,7 +44,7 @@ pub(crate) async fn cancel_all_of_customer(
 ) -> Result<()> {
     for id in sql::not_started(ctx, customer).await? {
         sql::lock(ctx, &id).await?;
-        let found = sql::find(ctx, &id).await?;
+        let found = sql::find_whole(ctx, &id).await?;
         if let Some(schedule) = found.filter(|found| found.status == Status::NotStarted) {
             set_canceled(ctx, schedule, "subscription_schedule.canceled").await?;
         }
@@ -80,9 +80,7 @@ pub(crate) async fn subscription_ended(
     sub: &Subscription,
     why: Ended,
 ) -> Result<()> {
-    let Some(id) = &sub.terms.schedule else { return Ok(()) };
-    sql::lock(ctx, id).await?;
-    let found = of_subscription(ctx, sub).await?;
+    let found = held_of(ctx, sub).await?;
     let Some(mut schedule) = found.filter(Schedule::is_live) else { return Ok(()) };
     let planned = schedule.outline.end_behavior == EndBehavior::Cancel
         && sub.ended_at.is_some_and(|at| at >= schedule.end());

@@ -4,18 +4,19 @@ use taximeter_kernel::id::{Discount as DiscountKind, Id, Kind as _, Subscription
 use taximeter_kernel::time::Timestamp;
 
 use super::end::let_go;
+use super::input::{EndType as PhaseEnd, StartType as PhaseStart};
 use super::phases::{change_of, currency_of};
-use super::types::{Bound, Named, PhaseAddition, PhaseInvoices, PhaseItem};
-use super::{Phase, PhaseAnchor, Schedule, Status, of_subscription, put_down, save, sql};
+use super::types::{Named, PhaseAddition, PhaseInvoices, PhaseItem};
+use super::{Phase, PhaseAnchor, Schedule, Status, held_of, put_down, save, sql};
 use crate::ctx::{Agreed, Ctx};
-use crate::customers::{self, Customer};
+use crate::customers::{self, CustomFieldInput, Customer};
 use crate::discounts::{self, DiscountInput, Holder};
 use crate::error::{Error, Result};
 use crate::params::{Clear, Metadata, OrWord, Text};
 use crate::subscriptions::{
-    self, AddInvoiceItem, AnchorChange, BillingModeInput, CollectionMethod, CustomFieldInput,
-    EndInput, EndType, FlexibleInput, InvoiceSettingsInput, Item, ItemInput, ItemThresholdsInput,
-    ItemUpdate, Scheduled, SpanInput, StartInput, StartType, Subscription, ThresholdsInput,
+    self, AddInvoiceItem, AnchorChange, BillingModeInput, CollectionMethod, EndInput, EndType,
+    FlexibleInput, InvoiceSettingsInput, Item, ItemInput, ItemThresholdsInput, ItemUpdate,
+    Scheduled, SpanInput, StartInput, StartType, Subscription, ThresholdsInput,
 };
 use crate::{invoices, jobs, outbox, payment_methods};
 
@@ -41,7 +42,7 @@ pub async fn start(ctx: &mut Ctx, id: &str) -> Result<()> {
     if !jobs::take(ctx, kind, id).await? {
         return Ok(());
     }
-    let Some(before) = sql::find(ctx, id).await? else { return Ok(()) };
+    let Some(before) = sql::find_whole(ctx, id).await? else { return Ok(()) };
     if before.status != Status::NotStarted {
         return Ok(());
     }
@@ -116,9 +117,7 @@ pub(crate) async fn pass(
     customer: &Customer,
     at: Timestamp,
 ) -> Result<Option<Entry>> {
-    let Some(id) = &sub.terms.schedule else { return Ok(None) };
-    sql::lock(ctx, id).await?;
-    let Some(before) = of_subscription(ctx, sub).await? else { return Ok(None) };
+    let Some(before) = held_of(ctx, sub).await? else { return Ok(None) };
     let Some(phase) = before.following().filter(|phase| phase.start <= at.0).cloned() else {
         let_go(ctx, before, sub).await?;
         return Ok(None);
@@ -128,7 +127,7 @@ pub(crate) async fn pass(
     save(ctx, &before, &mut after).await?;
     let terms = Terms { schedule: &after, phase: &phase, was: None, customer };
     let update = terms.update(ctx, sub).await?;
-    Ok(Some(Entry { update, own_discounts_only: Some(phase.emptied("discounts")) }))
+    Ok(Some(Entry { update, own_discounts_only: Some(phase.empty.discounts) }))
 }
 
 /// Takes the schedule of a subscription, which is held, from it: its next phase cannot begin. The end
@@ -137,9 +136,7 @@ pub(crate) async fn pass(
 /// # Errors
 /// A 500 when the database does not take it.
 pub(crate) async fn give_up(ctx: &mut Ctx, sub: &Subscription) -> Result<()> {
-    let Some(id) = &sub.terms.schedule else { return Ok(()) };
-    sql::lock(ctx, id).await?;
-    let Some(schedule) = of_subscription(ctx, sub).await? else { return Ok(()) };
+    let Some(schedule) = held_of(ctx, sub).await? else { return Ok(()) };
     let_go(ctx, schedule, sub).await?;
     Ok(())
 }
@@ -149,7 +146,7 @@ pub(crate) async fn give_up(ctx: &mut Ctx, sub: &Subscription) -> Result<()> {
 /// # Errors
 /// A 500 when the database does not take it.
 pub(crate) async fn tell_expiring(ctx: &mut Ctx, sub: &Subscription) -> Result<()> {
-    let Some(mut schedule) = of_subscription(ctx, sub).await? else { return Ok(()) };
+    let Some(mut schedule) = held_of(ctx, sub).await? else { return Ok(()) };
     schedule.outline.told_expiring = Some(schedule.end().0);
     sql::update(ctx, &schedule).await?;
     outbox::push(ctx, "subscription_schedule.expiring", &schedule.wire()).await
@@ -160,9 +157,7 @@ pub(crate) async fn tell_expiring(ctx: &mut Ctx, sub: &Subscription) -> Result<(
 /// # Errors
 /// A 500 when the database does not take it.
 pub(crate) async fn follow_mode(ctx: &mut Ctx, sub: &Subscription) -> Result<()> {
-    let Some(id) = &sub.terms.schedule else { return Ok(()) };
-    sql::lock(ctx, id).await?;
-    let Some(before) = of_subscription(ctx, sub).await? else { return Ok(()) };
+    let Some(before) = held_of(ctx, sub).await? else { return Ok(()) };
     let mut after = before.clone();
     after.outline.billing_mode = sub.billing_mode;
     after.outline.proration_discounts = sub.proration_discounts;
@@ -198,20 +193,15 @@ impl Terms<'_> {
 
     fn description(&self) -> Option<String> {
         let common = &self.schedule.outline.settings.description;
-        let common = common.clone().filter(|_| !self.phase.emptied("description"));
+        let common = common.clone().filter(|_| !self.phase.empty.description);
         self.phase.description.clone().or(common)
     }
 
     fn thresholds(&self) -> Clear<ThresholdsInput> {
-        let common = self.schedule.outline.settings.thresholds.clone();
-        let common = common.filter(|_| !self.phase.emptied("billing_thresholds"));
-        match self.phase.thresholds.clone().or(common) {
-            None => Clear::Unset,
-            Some(thresholds) => Clear::Set(ThresholdsInput {
-                amount_gte: thresholds.amount_gte,
-                reset_billing_cycle_anchor: thresholds.reset_billing_cycle_anchor,
-            }),
-        }
+        let common = self.schedule.outline.settings.thresholds.as_ref();
+        let common = common.filter(|_| !self.phase.empty.billing_thresholds);
+        let thresholds = self.phase.thresholds.as_ref().or(common);
+        thresholds.map_or(Clear::Unset, |thresholds| Clear::Set(thresholds.into()))
     }
 
     /// What pays, unless the customer has it no more.
@@ -297,7 +287,7 @@ impl Terms<'_> {
         let input = self.creation(ctx).await?;
         let scheduled = Scheduled {
             schedule: self.schedule.id.clone(),
-            own_discounts_only: self.phase.emptied("discounts"),
+            own_discounts_only: self.phase.empty.discounts,
         };
         Box::pin(subscriptions::begin(ctx, input, scheduled)).await
     }
@@ -349,7 +339,7 @@ impl Terms<'_> {
             payment_settings: None,
             pending_invoice_item_interval: Clear::Keep,
             proration_behavior: Some(phase.proration_behavior),
-            trial_end: phase.trial_until().filter(|end| *end > now).map(OrWord::Value),
+            trial_end: phase.trial_end.filter(|end| *end > now).map(OrWord::Value),
             trial_from_plan: None,
             trial_period_days: None,
             trial_settings: None,
@@ -365,7 +355,7 @@ impl Terms<'_> {
         let phase = self.phase;
         let now = ctx.now.0;
         let invoices = self.invoices();
-        let trial = phase.trial_until().filter(|end| *end > now);
+        let trial = phase.trial_end.filter(|end| *end > now);
         let anchored = phase.anchor.unwrap_or(self.schedule.outline.settings.anchor);
         let trialing = sub.status == subscriptions::Status::Trialing;
         let anew = anchored == PhaseAnchor::PhaseStart && trial.is_none() && !trialing;
@@ -476,11 +466,10 @@ impl Terms<'_> {
     }
 
     fn span(&self, addition: &PhaseAddition) -> SpanInput {
-        let instant = |bound: &Bound, of_phase: (&str, i64)| {
-            bound.timestamp.or((bound.r#type == of_phase.0).then_some(of_phase.1))
-        };
-        let start = instant(&addition.start, ("phase_start", self.phase.start));
-        let end = instant(&addition.end, ("phase_end", self.phase.end));
+        let begins = (addition.start.r#type == PhaseStart::PhaseStart).then_some(self.phase.start);
+        let start = addition.start.timestamp.or(begins);
+        let ends = (addition.end.r#type == PhaseEnd::PhaseEnd).then_some(self.phase.end);
+        let end = addition.end.timestamp.or(ends);
         SpanInput {
             start: StartInput {
                 timestamp: start,

@@ -5,6 +5,7 @@ use taximeter_kernel::money::Currency;
 
 use super::{EndBehavior, PhaseAnchor};
 use crate::choice;
+use crate::customers::CustomFieldInput;
 use crate::discounts::DiscountInput;
 use crate::error::{Error, Result};
 use crate::invoice_items::PriceDataInput;
@@ -13,8 +14,8 @@ use crate::params::{
 };
 use crate::prices::PriceData;
 use crate::subscriptions::{
-    BillingModeInput, CollectionMethod, CustomFieldInput, ItemThresholdsInput, Now,
-    ProrationBehavior, ThresholdsInput,
+    BillingModeInput, CollectionMethod, ItemThresholdsInput, Now, ProrationBehavior,
+    ThresholdsInput,
 };
 
 choice! {

@@ -25,7 +25,7 @@ use taximeter_db::Arg;
 use taximeter_kernel::id::{Kind as _, SubscriptionSchedule};
 pub(crate) use types::Coming;
 pub use types::{
-    Bound, DefaultSettings, EndBehavior, Named, Outline, Phase, PhaseAddition, PhaseAnchor,
+    Bound, DefaultSettings, Empty, EndBehavior, Named, Outline, Phase, PhaseAddition, PhaseAnchor,
     PhaseInvoices, PhaseItem, Schedule, Status,
 };
 pub use update::update;
@@ -45,7 +45,7 @@ use crate::test_clocks;
 /// # Errors
 /// A 404 when there is none.
 pub async fn retrieve(ctx: &mut Ctx, id: &str) -> Result<Schedule> {
-    match sql::find(ctx, id).await? {
+    match sql::find_whole(ctx, id).await? {
         Some(schedule) => Ok(schedule),
         None => Err(ctx.no_such_path(SubscriptionSchedule::NOUN, id).await?),
     }
@@ -95,7 +95,7 @@ pub async fn list(ctx: &mut Ctx, input: List) -> Result<Page> {
     })
 }
 
-/// The schedule that changes a subscription, if one does.
+/// The schedule that changes a subscription, if one does, without its tax rates.
 ///
 /// # Errors
 /// A 500 when the database cannot be read.
@@ -104,6 +104,13 @@ pub(crate) async fn of_subscription(ctx: &mut Ctx, sub: &Subscription) -> Result
         Some(id) => sql::find(ctx, id).await,
         None => Ok(None),
     }
+}
+
+/// As [`of_subscription`], to be written and shown: it is held.
+async fn held_of(ctx: &mut Ctx, sub: &Subscription) -> Result<Option<Schedule>> {
+    let Some(id) = &sub.terms.schedule else { return Ok(None) };
+    sql::lock(ctx, id).await?;
+    sql::find_whole(ctx, id).await
 }
 
 /// Writes a changed schedule, and the event that tells of it.

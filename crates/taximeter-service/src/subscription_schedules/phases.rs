@@ -10,13 +10,13 @@ use super::input::{
     AdditionInput, EndType, InvoicesInput, ItemInput, PhaseInput, SettingsInput, SpanInput,
     StartType,
 };
-use super::types::{Bound, Named, PhaseAddition, PhaseInvoices, PhaseItem};
+use super::types::{Bound, Empty, Named, PhaseAddition, PhaseInvoices, PhaseItem};
 use super::{DefaultSettings, Phase, PhaseAnchor, Schedule};
 use crate::ctx::{Agreed, Ctx};
-use crate::customers::{CustomField, Customer};
+use crate::customers::{self, Customer};
 use crate::discounts::{self, DiscountInput, Holder};
 use crate::error::{Error, Result};
-use crate::params::{Choice as _, Clear, Metadata, MetadataChange, OrWord, Text};
+use crate::params::{Clear, Metadata, MetadataChange, OrWord, Text};
 use crate::subscriptions::{
     self, BillingModeInput, CollectionMethod, Now, ProrationBehavior, Subscription, ThresholdsInput,
 };
@@ -27,8 +27,6 @@ use crate::{invoice_items, payment_methods, promotion_codes, tax_rates};
 const PHASES_MAX: usize = 10;
 /// The most things sold once with a phase (Stripe's).
 const ADDITIONS_MAX: usize = 20;
-/// The most fields at the head of an invoice (Stripe's).
-const CUSTOM_FIELDS_MAX: usize = 4;
 /// The longest trial, in seconds (Stripe's).
 const TRIAL_S_MAX: i64 = 730 * DAY_S;
 
@@ -117,7 +115,7 @@ impl Common<'_> {
         (calendar, last): (&mut Calendar, bool),
         at: &str,
     ) -> Result<Phase> {
-        let names = Names::of(&input);
+        let empty = Empty::from(&input);
         let trial = (input.trial == Some(true), input.trial_end);
         let ends = (input.duration, input.iterations, input.end_date);
         let (items, asked) = items_apart(input.items, at)?;
@@ -171,7 +169,7 @@ impl Common<'_> {
                 .unwrap_or(ProrationBehavior::CreateProrations),
             trial: trial.0,
             trial_end,
-            emptied: names.0,
+            empty,
         })
     }
 
@@ -188,11 +186,7 @@ impl Common<'_> {
                 subscriptions::set_thresholds(sub, input).map_err(|error| error.within(at))
             }
             (Clear::Keep, Some(common)) => {
-                let input = ThresholdsInput {
-                    amount_gte: common.amount_gte,
-                    reset_billing_cycle_anchor: common.reset_billing_cycle_anchor,
-                };
-                let checked = subscriptions::set_thresholds(sub, input);
+                let checked = subscriptions::set_thresholds(sub, common.into());
                 sub.terms.billing_thresholds = None;
                 checked.map_err(|error| error.within("default_settings"))
             }
@@ -314,7 +308,7 @@ impl Common<'_> {
         for (place, phase) in schedule.to_come() {
             let at = format!("phases[{place}]");
             self.check_days(phase.collection_method, phase.invoices.as_ref(), &at)?;
-            let own = phase.thresholds.is_some() || phase.emptied("billing_thresholds");
+            let own = phase.thresholds.is_some() || phase.empty.billing_thresholds;
             if own || self.settings.thresholds.is_none() {
                 continue;
             }
@@ -408,17 +402,13 @@ fn refuse_other_start(input: &PhaseInput, start: i64, now: Timestamp, at: &str) 
     .param(format!("{at}[start_date]")))
 }
 
-/// The parameters of a phase that were sent empty, where that is not the same as left out.
-struct Names(Vec<String>);
-
-impl Names {
-    fn of(input: &PhaseInput) -> Self {
-        let sent = [
-            (matches!(input.billing_thresholds, Clear::Unset), "billing_thresholds"),
-            (matches!(input.description, Clear::Unset), "description"),
-            (matches!(input.discounts, Clear::Unset), "discounts"),
-        ];
-        Self(sent.iter().filter(|(empty, _)| *empty).map(|(_, name)| (*name).to_owned()).collect())
+impl From<&PhaseInput> for Empty {
+    fn from(input: &PhaseInput) -> Self {
+        Self {
+            billing_thresholds: matches!(input.billing_thresholds, Clear::Unset),
+            description: matches!(input.description, Clear::Unset),
+            discounts: matches!(input.discounts, Clear::Unset),
+        }
     }
 }
 
@@ -504,17 +494,9 @@ fn set_invoices(invoices: &mut PhaseInvoices, input: InvoicesInput, at: &str) ->
     match input.custom_fields {
         Clear::Keep => {}
         Clear::Unset => invoices.custom_fields = None,
-        Clear::Set(fields) if fields.len() > CUSTOM_FIELDS_MAX => {
-            return Err(Error::invalid(format!(
-                "An invoice can have at most {CUSTOM_FIELDS_MAX} custom fields."
-            ))
-            .param(format!("{at}[invoice_settings][custom_fields]")));
-        }
         Clear::Set(fields) => {
-            let fields = fields.into_iter();
-            let fields = fields
-                .map(|field| CustomField { name: field.name.into(), value: field.value.into() });
-            invoices.custom_fields = Some(fields.collect());
+            let path = format!("{at}[invoice_settings][custom_fields]");
+            invoices.custom_fields = Some(customers::checked_custom_fields(fields, &path)?);
         }
     }
     invoices.days_until_due = input.days_until_due.or(invoices.days_until_due);
@@ -561,12 +543,12 @@ pub(super) fn bounds(
     period: Option<SpanInput>,
     (begins, ends): (i64, i64),
     at: &str,
-) -> Result<(Bound, Bound)> {
-    let plain = |word: &str| Bound { r#type: word.to_owned(), timestamp: None };
+) -> Result<(Bound<StartType>, Bound<EndType>)> {
     let Some(period) = period else {
-        return Ok((plain("max_item_period_start"), plain("min_item_period_end")));
+        let start = Bound { r#type: StartType::MaxItemPeriodStart, timestamp: None };
+        return Ok((start, Bound { r#type: EndType::MinItemPeriodEnd, timestamp: None }));
     };
-    let bound = |name: &str, word: &str, is_instant: bool, timestamp: Option<i64>| {
+    let checked = |name: &str, is_instant: bool, timestamp: Option<i64>| {
         let path = format!("{at}[period][{name}][timestamp]");
         match (is_instant, timestamp) {
             (true, None) => Err(Error::missing(path)),
@@ -574,17 +556,14 @@ pub(super) fn bounds(
                 let message = format!("You can only specify `{path}` with `type=timestamp`.");
                 Err(Error::invalid(message).param(path))
             }
-            (_, timestamp) => Ok(Bound { r#type: word.to_owned(), timestamp }),
+            (_, timestamp) => Ok(timestamp),
         }
     };
     let (start, end) = (period.start, period.end);
-    let from = bound(
-        "start",
-        start.r#type.as_str(),
-        start.r#type == StartType::Timestamp,
-        start.timestamp,
-    )?;
-    let to = bound("end", end.r#type.as_str(), end.r#type == EndType::Timestamp, end.timestamp)?;
+    let timestamp = checked("start", start.r#type == StartType::Timestamp, start.timestamp)?;
+    let from = Bound { r#type: start.r#type, timestamp };
+    let timestamp = checked("end", end.r#type == EndType::Timestamp, end.timestamp)?;
+    let to = Bound { r#type: end.r#type, timestamp };
     // A period of the items holds the start of the phase, whichever it will be.
     let earliest = from.timestamp.unwrap_or(begins);
     let latest = match end.r#type {

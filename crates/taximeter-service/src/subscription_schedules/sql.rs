@@ -48,13 +48,17 @@ impl Row for Schedule {
     }
 }
 
+/// Reads a schedule without its tax rates, which are only shown.
 pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Schedule>> {
     let args = ctx.args([Arg::from(id)]);
     let sql =
         "SELECT * FROM subscription_schedules WHERE account = $1 AND livemode = $2 AND id = $3";
-    let Some(mut schedule) = ctx.tx.optional::<Schedule>(sql, args).await? else {
-        return Ok(None);
-    };
+    Ok(ctx.tx.optional(sql, args).await?)
+}
+
+/// As [`find`], with the tax rates that its phases name, to be shown.
+pub(super) async fn find_whole(ctx: &mut Ctx, id: &str) -> Result<Option<Schedule>> {
+    let Some(mut schedule) = find(ctx, id).await? else { return Ok(None) };
     load_rates(ctx, &mut schedule).await?;
     Ok(Some(schedule))
 }

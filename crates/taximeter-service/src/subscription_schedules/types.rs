@@ -8,6 +8,7 @@ use taximeter_kernel::id::{
 };
 use taximeter_kernel::time::{DAY_S, Timestamp};
 
+use super::input::{EndType, StartType};
 use crate::choice;
 use crate::customers::CustomField;
 use crate::discounts::{Discount, DiscountInput};
@@ -128,9 +129,9 @@ pub struct PhaseItem {
 
 /// An end of the time that something sold once is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bound {
-    /// Which, by Stripe's word.
-    pub r#type: String,
+pub struct Bound<T> {
+    /// Which.
+    pub r#type: T,
     /// The instant, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<i64>,
@@ -152,9 +153,9 @@ pub struct PhaseAddition {
     /// What it alone is taxed by.
     pub tax_rates: Vec<String>,
     /// From when it is.
-    pub start: Bound,
+    pub start: Bound<StartType>,
     /// Until when it is.
-    pub end: Bound,
+    pub end: Bound<EndType>,
 }
 
 /// What a subscription is for a time.
@@ -195,22 +196,23 @@ pub struct Phase {
     /// Until when it is a trial.
     pub trial_end: Option<i64>,
     /// What was sent empty, and so is not what the schedule or the customer has.
-    pub emptied: Vec<String>,
+    #[serde(default)]
+    pub empty: Empty,
+}
+
+/// Which parameters of a phase were sent empty, where that is not the same as left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Empty {
+    /// When it is billed before its time.
+    pub billing_thresholds: bool,
+    /// What the customer sees the subscription called.
+    pub description: bool,
+    /// What is taken off its invoices.
+    pub discounts: bool,
 }
 
 impl Phase {
-    /// Until when it is a trial.
-    #[must_use]
-    pub fn trial_until(&self) -> Option<i64> {
-        if self.trial { Some(self.end) } else { self.trial_end }
-    }
-
-    /// Whether a parameter was sent empty.
-    #[must_use]
-    pub fn emptied(&self, name: &str) -> bool {
-        self.emptied.iter().any(|emptied| emptied == name)
-    }
-
     /// Whether a subscription is the same in both, but for how long.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
@@ -221,7 +223,6 @@ impl Phase {
             anchor: None,
             proration_behavior: ProrationBehavior::None,
             trial: false,
-            trial_end: phase.trial_until(),
             ..phase.clone()
         };
         apart(self) == apart(other)

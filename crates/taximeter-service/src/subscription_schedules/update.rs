@@ -6,7 +6,7 @@ use super::enter::{Terms, billing_mode, settle};
 use super::input::PhaseInput;
 use super::past::refuse_changed_past;
 use super::phases::{Common, instant, set_settings};
-use super::{Entry, Held, Phase, Schedule, Status, Update, held, refuse_unless_live, save, sql};
+use super::{Entry, Held, Phase, Schedule, Status, Update, held, refuse_unless_live, save};
 use crate::ctx::{Agreed, Ctx};
 use crate::customers::Customer;
 use crate::error::{Error, Result};
@@ -54,8 +54,6 @@ pub async fn update(ctx: &mut Ctx, id: &str, input: Update) -> Result<Schedule> 
     }
     let after = if after.status == Status::NotStarted && after.start() <= ctx.now {
         let begun = super::enter::begin(ctx, after.clone(), &customer).await?;
-        let mut begun = begun;
-        sql::load_rates(ctx, &mut begun).await?;
         crate::outbox::push_update(
             ctx,
             "subscription_schedule.updated",
@@ -146,7 +144,7 @@ impl Changed<'_> {
         if ends != self.before.ends_subscription() {
             let update = &mut entry.get_or_insert_with(Entry::none).update;
             update.cancel_at = ends.map_or(Clear::Unset, |at| Clear::Set(OrWord::Value(at.0)));
-            update.proration_behavior = update.proration_behavior.or(self.behavior);
+            update.proration_behavior = self.behavior;
         }
         let Some(entry) = entry else { return Ok(()) };
         Box::pin(subscriptions::change(ctx, customer, sub, entry)).await
@@ -174,12 +172,12 @@ impl Changed<'_> {
         update.billing_cycle_anchor = None;
         update.off_session = None;
         update.proration_behavior = self.behavior;
-        if was.trial_until() == is.trial_until() {
+        if was.trial_end == is.trial_end {
             update.trial_end = None;
         } else if update.trial_end.is_none() && sub.status == subscriptions::Status::Trialing {
             update.trial_end = Some(OrWord::Word(Now::Now));
         }
-        Ok(Some(Entry { update, own_discounts_only: Some(is.emptied("discounts")) }))
+        Ok(Some(Entry { update, own_discounts_only: Some(is.empty.discounts) }))
     }
 }
 

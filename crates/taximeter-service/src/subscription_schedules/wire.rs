@@ -82,7 +82,7 @@ impl Schedule {
             "start_date": phase.start,
             "transfer_data": null,
             "trial": phase.trial.then_some(true),
-            "trial_end": phase.trial_until(),
+            "trial_end": phase.trial_end,
         });
         without_nulls(wire, &["trial"])
     }

@@ -11,7 +11,7 @@ use super::{
     Subscription, TrialSettings, additions, advance, first, pending, sql, thresholds,
 };
 use crate::ctx::Ctx;
-use crate::customers::{self, CustomField, Customer};
+use crate::customers::{self, Customer};
 use crate::discounts::{self, DiscountInput, Holder};
 use crate::error::{Error, Result};
 use crate::invoices::{self, BillingReason, Collected, Draft, Invoice};
@@ -19,8 +19,6 @@ use crate::params::{Clear, Text};
 use crate::{billing_settings, outbox, payment_methods, setup_intents, tax_rates, test_clocks};
 
 const DAYS_UNTIL_DUE_MAX: i64 = 36_500;
-/// The most fields at the head of an invoice (Stripe's).
-const CUSTOM_FIELDS_MAX: usize = 4;
 
 /// Makes a subscription and, where the rules say there is one, its first invoice.
 ///
@@ -148,18 +146,9 @@ pub(super) fn set_invoice_settings(
     match input.custom_fields {
         Clear::Keep => {}
         Clear::Unset => settings.custom_fields = None,
-        Clear::Set(fields) if fields.len() > CUSTOM_FIELDS_MAX => {
-            return Err(Error::invalid(format!(
-                "An invoice can have at most {CUSTOM_FIELDS_MAX} custom fields."
-            ))
-            .param("invoice_settings[custom_fields]"));
-        }
         Clear::Set(fields) => {
-            let field = |field: super::input::CustomFieldInput| CustomField {
-                name: field.name.into(),
-                value: field.value.into(),
-            };
-            settings.custom_fields = Some(fields.into_iter().map(field).collect());
+            let path = "invoice_settings[custom_fields]";
+            settings.custom_fields = Some(customers::checked_custom_fields(fields, path)?);
         }
     }
     input.description.apply(&mut settings.description);

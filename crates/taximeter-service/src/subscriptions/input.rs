@@ -10,6 +10,7 @@ use super::{
     ProrationDiscounts, SaveDefaultPaymentMethod, TrialAnchor,
 };
 use crate::choice;
+use crate::customers::CustomFieldInput;
 use crate::discounts::DiscountInput;
 use crate::params::{Clear, Metadata, MetadataChange, OrWord, Range, Text};
 use crate::prices::PriceData;
@@ -159,16 +160,6 @@ crate::params! {
     pub struct TrialSettingsInput {
         /// When it ends.
         pub end_behavior: TrialEndBehavior,
-    }
-}
-
-crate::params! {
-    /// A field at the head of invoices.
-    pub struct CustomFieldInput {
-        /// What it is called.
-        pub name: Text<40>,
-        /// What it says.
-        pub value: Text<140>,
     }
 }
 

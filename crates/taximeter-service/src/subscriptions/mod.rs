@@ -37,9 +37,8 @@ pub use cancel::{cancel, cancel_all_of_customer};
 pub use create::create;
 pub(crate) use create::{begin, checked_days, refuse_too_many};
 pub use input::{
-    AnchorChange, BillingModeInput, Cancel, Create, CustomFieldInput, FlexibleInput,
-    InvoiceSettingsInput, ItemInput, ItemUpdate, List, Now, PaymentBehavior, PeriodEnd,
-    ProrationBehavior, Update,
+    AnchorChange, BillingModeInput, Cancel, Create, FlexibleInput, InvoiceSettingsInput, ItemInput,
+    ItemUpdate, List, Now, PaymentBehavior, PeriodEnd, ProrationBehavior, Update,
 };
 pub use migrate::{Migrate, delete_discount, migrate};
 pub use pause::{Pause, pause};

@@ -52,6 +52,15 @@ impl From<ThresholdsInput> for Thresholds {
     }
 }
 
+impl From<&Thresholds> for ThresholdsInput {
+    fn from(kept: &Thresholds) -> Self {
+        Self {
+            amount_gte: kept.amount_gte,
+            reset_billing_cycle_anchor: kept.reset_billing_cycle_anchor,
+        }
+    }
+}
+
 crate::params! {
     /// When a subscription is billed before its time for the usage of one item.
     pub struct ItemThresholdsInput {
