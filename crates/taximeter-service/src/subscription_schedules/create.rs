@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use taximeter_kernel::id::{Id, SubscriptionSchedule};
 
-use super::enter::{begin, billing_mode, settle};
-use super::phases::{Common, currency_of, instant, set_settings};
+use super::calendar::instant;
+use super::enter::{begin, settle};
+use super::phases::{Common, currency_of};
+use super::settings::set_settings;
+use super::terms::billing_mode;
 use super::types::{Empty, Named, PhaseItem};
 use super::{
     Create, DefaultSettings, EndBehavior, Outline, Phase, PhaseInvoices, Schedule, Status, sql,

@@ -4,13 +4,16 @@
 //! the subscription's job brings both what is due, so that a phase always begins before the period
 //! that begins with it is billed.
 
+mod calendar;
 mod create;
 mod end;
 mod enter;
 mod input;
 mod past;
 mod phases;
+mod settings;
 mod sql;
+mod terms;
 mod types;
 mod update;
 mod wire;

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use taximeter_kernel::time::Timestamp;
 
 use super::Phase;
+use super::calendar::{bounds, instant};
 use super::input::{AdditionInput, ItemInput, PhaseInput};
-use super::phases::{bounds, changes_of, checked_invoices, instant};
+use super::phases::changes_of;
+use super::settings::checked_invoices;
 use super::types::{Named, PhaseAddition, PhaseItem};
 use crate::discounts::DiscountInput;
 use crate::error::{Error, Result};

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::enter::{Terms, billing_mode, settle};
+use super::calendar::instant;
+use super::enter::settle;
 use super::input::PhaseInput;
 use super::past::refuse_changed_past;
-use super::phases::{Common, instant, set_settings};
+use super::phases::Common;
+use super::settings::set_settings;
+use super::terms::{Terms, billing_mode};
 use super::{Entry, Held, Phase, Schedule, Status, Update, held, refuse_unless_live, save};
 use crate::ctx::{Agreed, Ctx};
 use crate::customers::Customer;
