@@ -2,7 +2,6 @@
 
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
 use taximeter_kernel::decimal::Decimal;
 use taximeter_kernel::id::{Id, Mode};
 use taximeter_kernel::money::Currency;
@@ -206,7 +205,7 @@ pub struct Cells<'r> {
 
 #[derive(Clone, Copy)]
 enum Raw<'r> {
-    Sqlite(&'r SqliteRow),
+    Sqlite(sqlite::Line<'r>),
     Postgres(&'r PgRow),
 }
 
@@ -217,9 +216,9 @@ impl std::fmt::Debug for Cells<'_> {
     }
 }
 
-impl<'r> From<&'r SqliteRow> for Cells<'r> {
-    fn from(row: &'r SqliteRow) -> Self {
-        Self { row: Raw::Sqlite(row) }
+impl<'r> From<sqlite::Line<'r>> for Cells<'r> {
+    fn from(line: sqlite::Line<'r>) -> Self {
+        Self { row: Raw::Sqlite(line) }
     }
 }
 
@@ -239,7 +238,7 @@ impl Cells<'_> {
     /// holds the right type and no value of `T`: -1 read as `u32`, `x` read as a decimal.
     pub fn get<T: Cell>(&self, name: &str) -> Result<T, DbError> {
         let value = match self.row {
-            Raw::Sqlite(row) => sqlite::value(row, name),
+            Raw::Sqlite(line) => line.value(name),
             Raw::Postgres(row) => postgres::value(row, name),
         };
         let column = || name.to_owned();
@@ -264,7 +263,7 @@ impl Cells<'_> {
 
     fn names(&self) -> Vec<&str> {
         match self.row {
-            Raw::Sqlite(row) => row.columns().iter().map(sqlx::Column::name).collect(),
+            Raw::Sqlite(line) => line.names().iter().map(String::as_str).collect(),
             Raw::Postgres(row) => row.columns().iter().map(sqlx::Column::name).collect(),
         }
     }
@@ -302,10 +301,7 @@ impl Fault {
 }
 
 /// Reads all rows of a result.
-pub(crate) fn read_all<'r, T: Row, R>(rows: &'r [R]) -> Result<Vec<T>, DbError>
-where
-    Cells<'r>: From<&'r R>,
-{
+pub(crate) fn read_all<T: Row>(rows: &[PgRow]) -> Result<Vec<T>, DbError> {
     // All rows of a result have the same columns, so one look is enough.
     if let Some(first) = rows.first() {
         Cells::from(first).refuse_two_of_a_name()?;

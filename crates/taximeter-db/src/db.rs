@@ -91,8 +91,7 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx, DbError> {
         match &self.pools {
             Pools::Sqlite(pools) => {
-                let tx = pools.writer.begin_with("BEGIN IMMEDIATE").await;
-                Ok(Tx::sqlite(tx.map_err(sqlite::plain_error)?, Access::Write))
+                Ok(Tx::sqlite(pools.begin(Access::Write).await?, Access::Write))
             }
             Pools::Postgres(pool) => {
                 let statement = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
@@ -108,10 +107,7 @@ impl Db {
     /// As [`Db::begin`].
     pub async fn begin_read(&self) -> Result<Tx, DbError> {
         match &self.pools {
-            Pools::Sqlite(pools) => {
-                let tx = pools.readers.begin_with("BEGIN DEFERRED").await;
-                Ok(Tx::sqlite(tx.map_err(sqlite::plain_error)?, Access::Read))
-            }
+            Pools::Sqlite(pools) => Ok(Tx::sqlite(pools.begin(Access::Read).await?, Access::Read)),
             Pools::Postgres(pool) => {
                 let statement = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
                 Ok(Tx::postgres(postgres::begin(pool, statement).await?, Access::Read))

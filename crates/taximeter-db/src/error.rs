@@ -193,8 +193,7 @@ impl DbError {
         matches!(self, Self::Busy { .. } | Self::Serialization { .. } | Self::Connection { .. })
     }
 
-    /// What both drivers report in the same way. What a database itself said is mapped by its module
-    /// before this.
+    /// What the driver of PostgreSQL reports by itself: what the database said is mapped before this.
     pub(crate) fn from_driver(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::PoolTimedOut => Self::Busy { source: error.into() },

@@ -1,7 +1,8 @@
 //! The one place that knows there are two SQL databases: SQLite, embedded, and PostgreSQL 15+.
 //!
 //! The seam is the statement: every query is written once, as constant text with `$1` placeholders,
-//! and runs on both. What a table means is for the crates above; sqlx is for nobody but this one.
+//! and runs on both. What a table means is for the crates above; the drivers (rusqlite, and sqlx for PostgreSQL)
+//! are for nobody but this one.
 //!
 //! ```no_run
 //! # use taximeter_db::{args, Cells, Db, DbError, Row};

@@ -5,7 +5,6 @@
 //! after the bracket that closes a table.
 
 use sha2::{Digest as _, Sha256};
-use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 
 use crate::args;
 use crate::cells::{Cells, Row};
@@ -112,12 +111,12 @@ impl Db {
         while !pending.is_empty() {
             let mut tx = self.begin().await?;
             if self.kind() == Kind::Postgres {
-                tx.run("SET LOCAL statement_timeout = 0".into_sql_str()).await?;
-                tx.run("SET LOCAL lock_timeout = 0".into_sql_str()).await?;
-                tx.run(LOCK.into_sql_str()).await?;
+                tx.run("SET LOCAL statement_timeout = 0").await?;
+                tx.run("SET LOCAL lock_timeout = 0").await?;
+                tx.run(LOCK).await?;
                 // From here on, rather fail than queue behind a long transaction with everyone
                 // else queueing behind us.
-                tx.run("SET LOCAL lock_timeout = '10s'".into_sql_str()).await?;
+                tx.run("SET LOCAL lock_timeout = '10s'").await?;
             }
             pending = unapplied(migrations, &stored(&mut tx).await?)?;
             let Some(next) = pending.first().copied() else { break };
@@ -163,14 +162,12 @@ async fn stored(tx: &mut Tx) -> Result<Vec<Stored>, DbError> {
 
 async fn apply(tx: &mut Tx, migration: Migration) -> Result<(), DbError> {
     let kind = tx.kind();
-    tx.run(AssertSqlSafe(spelled(TABLE, kind)).into_sql_str()).await?;
+    tx.run(&spelled(TABLE, kind)).await?;
     for (place, statement) in statements(&spelled(migration.sql, kind)).into_iter().enumerate() {
-        tx.run(AssertSqlSafe(statement).into_sql_str()).await.map_err(|source| {
-            MigrationError::Failed {
-                name: migration.name,
-                statement: place + 1,
-                source: Box::new(source),
-            }
+        tx.run(&statement).await.map_err(|source| MigrationError::Failed {
+            name: migration.name,
+            statement: place + 1,
+            source: Box::new(source),
         })?;
     }
     tx.execute(

@@ -140,6 +140,12 @@ pub(crate) async fn execute(
     result.map(|result| PgQueryResult::rows_affected(&result)).map_err(error)
 }
 
+/// Runs statements that answer nothing, unprepared.
+pub(crate) async fn run(connection: &mut PgConnection, sql: &str) -> Result<(), DbError> {
+    let sql = AssertSqlSafe(sql.to_owned());
+    sqlx::raw_sql(sql).execute(connection).await.map(drop).map_err(error)
+}
+
 pub(crate) async fn fetch(
     connection: &mut PgConnection,
     sql: SqlStr,

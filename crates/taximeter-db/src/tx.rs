@@ -1,14 +1,14 @@
 //! Transactions: the only way to run a statement.
 
-use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
-use sqlx::{Postgres, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Postgres, SqlSafeStr as _, Transaction};
 
 use crate::arg::Arg;
 use crate::args;
 use crate::cells::{Row, read_all};
 use crate::db::Kind;
 use crate::error::DbError;
-use crate::{postgres, sql, sqlite};
+use crate::sqlite::{self, Most};
+use crate::{postgres, sql};
 
 /// A transaction. Dropped without [`commit`](Tx::commit), it is rolled back.
 ///
@@ -24,11 +24,12 @@ pub struct Tx {
     sound: bool,
     /// How many savepoints are open.
     savepoints: usize,
+    undone: u64,
 }
 
 #[derive(Debug)]
 enum Connection {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(sqlite::Transaction),
     Postgres(Transaction<'static, Postgres>),
 }
 
@@ -47,12 +48,12 @@ pub struct Savepoint {
 }
 
 impl Tx {
-    pub(crate) const fn sqlite(tx: Transaction<'static, Sqlite>, access: Access) -> Self {
-        Self { connection: Connection::Sqlite(tx), access, sound: true, savepoints: 0 }
+    pub(crate) const fn sqlite(tx: sqlite::Transaction, access: Access) -> Self {
+        Self { connection: Connection::Sqlite(tx), access, sound: true, savepoints: 0, undone: 0 }
     }
 
     pub(crate) const fn postgres(tx: Transaction<'static, Postgres>, access: Access) -> Self {
-        Self { connection: Connection::Postgres(tx), access, sound: true, savepoints: 0 }
+        Self { connection: Connection::Postgres(tx), access, sound: true, savepoints: 0, undone: 0 }
     }
 
     /// Which database this is. For tests and reports; statements are the same on both.
@@ -73,7 +74,7 @@ impl Tx {
         self.ready(sql, &args)?;
         self.sound = false;
         let affected = match &mut self.connection {
-            Connection::Sqlite(tx) => sqlite::execute(tx, sql.into_sql_str(), args).await?,
+            Connection::Sqlite(tx) => tx.execute(sql, &args).await?,
             Connection::Postgres(tx) => postgres::execute(tx, sql.into_sql_str(), args).await?,
         };
         self.sound = true;
@@ -90,8 +91,7 @@ impl Tx {
         sql: &'static str,
         args: Vec<Arg>,
     ) -> Result<Vec<T>, DbError> {
-        self.ready(sql, &args)?;
-        self.fetch(sql.into_sql_str(), args).await
+        self.fetch(sql, args, Held::Not, Most::Many).await
     }
 
     /// Runs a query and reads its only row.
@@ -112,7 +112,7 @@ impl Tx {
         sql: &'static str,
         args: Vec<Arg>,
     ) -> Result<Option<T>, DbError> {
-        at_most_one(self.rows(sql, args).await?)
+        at_most_one(self.fetch(sql, args, Held::Not, Most::One).await?)
     }
 
     /// [`Tx::rows`], and the rows stay as they are until the transaction ends: what is decided on
@@ -128,7 +128,8 @@ impl Tx {
         sql: &'static str,
         args: Vec<Arg>,
     ) -> Result<Vec<T>, DbError> {
-        self.fetch_locked(sql, " FOR UPDATE", args).await
+        self.writable()?;
+        self.fetch(sql, args, Held::Awaited, Most::Many).await
     }
 
     /// [`Tx::rows_for_update`] of at most one row.
@@ -143,6 +144,22 @@ impl Tx {
         at_most_one(self.rows_for_update(sql, args).await?)
     }
 
+    /// Holds the rows of a query as [`Tx::rows_for_update`] does, and reads nothing of them. On SQLite
+    /// nothing is asked.
+    ///
+    /// # Errors
+    /// As [`Tx::rows_for_update`].
+    pub async fn hold(&mut self, sql: &'static str, args: Vec<Arg>) -> Result<(), DbError> {
+        self.writable()?;
+        self.ready(sql, &args)?;
+        let Connection::Postgres(tx) = &mut self.connection else { return Ok(()) };
+        self.sound = false;
+        let sql = AssertSqlSafe([sql, " FOR UPDATE"].concat()).into_sql_str();
+        postgres::execute(tx, sql, args).await?;
+        self.sound = true;
+        Ok(())
+    }
+
     /// [`Tx::rows_for_update`] that leaves out rows which another transaction holds instead of
     /// waiting for them: how workers share a queue.
     ///
@@ -153,7 +170,8 @@ impl Tx {
         sql: &'static str,
         args: Vec<Arg>,
     ) -> Result<Vec<T>, DbError> {
-        self.fetch_locked(sql, " FOR UPDATE SKIP LOCKED", args).await
+        self.writable()?;
+        self.fetch(sql, args, Held::LeftOut, Most::Many).await
     }
 
     /// Claims `key` until the transaction ends, unless another transaction has it. PostgreSQL takes
@@ -190,8 +208,16 @@ impl Tx {
     /// [`DbError::NoSavepoint`] when an earlier one was released or rolled back to before it; what
     /// the database says.
     pub async fn rollback_to(&mut self, savepoint: Savepoint) -> Result<(), DbError> {
+        self.undone = self.undone.saturating_add(1);
         // All have the same name: both databases then mean the latest, so go back one by one.
         self.unwind(savepoint.depth, "ROLLBACK TO SAVEPOINT point").await
+    }
+
+    /// How often something was undone by [`Tx::rollback_to`]: who remembers what was read before
+    /// may remember what never was.
+    #[must_use]
+    pub const fn undone(&self) -> u64 {
+        self.undone
     }
 
     /// Forgets the savepoint and keeps what was done since.
@@ -212,9 +238,9 @@ impl Tx {
         self.sound = false;
         while self.savepoints >= depth {
             if !first.is_empty() {
-                self.run(first.into_sql_str()).await?;
+                self.run(first).await?;
             }
-            self.run("RELEASE SAVEPOINT point".into_sql_str()).await?;
+            self.run("RELEASE SAVEPOINT point").await?;
             self.savepoints -= 1;
         }
         self.sound = true;
@@ -231,7 +257,7 @@ impl Tx {
             return Err(DbError::Aborted);
         }
         let done = match self.connection {
-            Connection::Sqlite(tx) => tx.commit().await.map_err(sqlite::plain_error),
+            Connection::Sqlite(tx) => tx.commit(),
             Connection::Postgres(tx) => tx.commit().await.map_err(postgres::error),
         };
         done.map_err(|error| match error {
@@ -246,22 +272,17 @@ impl Tx {
     /// What the database says; it is undone all the same.
     pub async fn rollback(self) -> Result<(), DbError> {
         match self.connection {
-            Connection::Sqlite(tx) => tx.rollback().await.map_err(sqlite::plain_error),
+            Connection::Sqlite(tx) => tx.rollback(),
             Connection::Postgres(tx) => tx.rollback().await.map_err(postgres::error),
         }
     }
 
     /// Runs a statement of this crate's own making, unprepared: for DDL and savepoints.
-    pub(crate) async fn run(&mut self, sql: SqlStr) -> Result<(), DbError> {
+    pub(crate) async fn run(&mut self, sql: &str) -> Result<(), DbError> {
         match &mut self.connection {
-            Connection::Sqlite(tx) => {
-                sqlx::raw_sql(sql).execute(&mut **tx).await.map_err(sqlite::plain_error)?;
-            }
-            Connection::Postgres(tx) => {
-                sqlx::raw_sql(sql).execute(&mut **tx).await.map_err(postgres::error)?;
-            }
+            Connection::Sqlite(tx) => tx.run(sql),
+            Connection::Postgres(tx) => postgres::run(tx, sql).await,
         }
-        Ok(())
     }
 
     const fn writable(&self) -> Result<(), DbError> {
@@ -287,36 +308,46 @@ impl Tx {
         Ok(())
     }
 
-    async fn fetch<T: Row>(&mut self, sql: SqlStr, args: Vec<Arg>) -> Result<Vec<T>, DbError> {
+    async fn fetch<T: Row>(
+        &mut self,
+        sql: &'static str,
+        args: Vec<Arg>,
+        held: Held,
+        most: Most,
+    ) -> Result<Vec<T>, DbError> {
+        self.ready(sql, &args)?;
         self.sound = false;
         match &mut self.connection {
             Connection::Sqlite(tx) => {
-                let rows = sqlite::fetch(tx, sql, args).await?;
+                let read = tx.fetch(sql, &args, most).await?;
                 self.sound = true;
-                read_all(&rows)
+                read
             }
             Connection::Postgres(tx) => {
+                let sql = match held {
+                    Held::Not => sql.into_sql_str(),
+                    Held::Awaited => AssertSqlSafe([sql, " FOR UPDATE"].concat()).into_sql_str(),
+                    Held::LeftOut => {
+                        AssertSqlSafe([sql, " FOR UPDATE SKIP LOCKED"].concat()).into_sql_str()
+                    }
+                };
                 let rows = postgres::fetch(tx, sql, args).await?;
                 self.sound = true;
                 read_all(&rows)
             }
         }
     }
+}
 
-    async fn fetch_locked<T: Row>(
-        &mut self,
-        sql: &'static str,
-        lock: &'static str,
-        args: Vec<Arg>,
-    ) -> Result<Vec<T>, DbError> {
-        self.writable()?;
-        self.ready(sql, &args)?;
-        let sql = match self.kind() {
-            Kind::Sqlite => sql.into_sql_str(),
-            Kind::Postgres => AssertSqlSafe([sql, lock].concat()).into_sql_str(),
-        };
-        self.fetch(sql, args).await
-    }
+/// Whether the rows of a query are held until the transaction ends, and what of those that another
+/// holds already. SQLite has one writer, so none of them is held by another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    Not,
+    /// It waits for them.
+    Awaited,
+    /// They are left out.
+    LeftOut,
 }
 
 fn at_most_one<T>(rows: Vec<T>) -> Result<Option<T>, DbError> {

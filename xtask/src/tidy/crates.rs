@@ -30,6 +30,7 @@ const FOR_TESTS: &str = "taximeter-testkit";
 /// Crates of others that only some of ours may import: (prefix of the name, who).
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx", &["taximeter-db"]),
+    ("rusqlite", &["taximeter-db"]),
     ("axum-server", &["taximeter"]),
     ("axum", &["taximeter-web", "taximeter-testkit", "taximeter-bench"]),
     ("askama", &["taximeter-web"]),

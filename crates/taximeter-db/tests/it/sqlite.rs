@@ -1,7 +1,7 @@
 //! What only SQLite needs.
 
 use taximeter_db::testing::{TestDb, sqlite};
-use taximeter_db::{Cell, Db, DbError, args};
+use taximeter_db::{Cell, Cells, Db, DbError, Row, args};
 
 use crate::support::{THINGS, count, execute};
 
@@ -114,6 +114,59 @@ async fn a_full_disk_is_an_error_of_storage_and_passes() {
     tx.one::<i64>("PRAGMA max_page_count = 1000000", args![]).await.unwrap();
     tx.execute(insert, args![]).await.unwrap();
     tx.commit().await.unwrap();
+    assert_eq!(count(&db).await, 1);
+}
+
+#[tokio::test]
+async fn a_result_follows_its_table() {
+    let db = with_things().await;
+    let all = "SELECT * FROM things ORDER BY id";
+    execute(&db, "INSERT INTO things (id, n) VALUES ('a', 7)", args![]).await.unwrap();
+    let read = async |column: &'static str| {
+        let mut tx = db.begin().await.unwrap();
+        let rows = tx.rows::<Named>(all, args![]).await;
+        rows.map(|rows| rows.iter().map(|row| row.of(column)).collect::<Vec<_>>())
+    };
+    assert_eq!(read("n").await.unwrap(), [Some(7)]);
+    // The connection keeps the statement and knows its columns, until another renames one.
+    let other = db.reopen().await;
+    execute(&other, "ALTER TABLE things RENAME COLUMN n TO m", args![]).await.unwrap();
+    assert_eq!(read("m").await.unwrap(), [Some(7)]);
+    assert_eq!(read("n").await.unwrap(), [None]);
+}
+
+/// The columns `n` and `m`, where the result has them.
+struct Named {
+    n: Option<i64>,
+    m: Option<i64>,
+}
+
+impl Named {
+    fn of(&self, column: &str) -> Option<i64> {
+        if column == "n" { self.n } else { self.m }
+    }
+}
+
+impl Row for Named {
+    fn read(cells: &Cells<'_>) -> Result<Self, DbError> {
+        Ok(Self { n: cells.get("n").ok(), m: cells.get("m").ok() })
+    }
+}
+
+#[tokio::test]
+async fn while_another_process_writes_the_thread_goes_on() {
+    let db = with_things().await;
+    let other = db.reopen().await;
+    let writing = other.begin().await.unwrap();
+    // One thread runs both: if the second waited on it, the first could never be done.
+    let waiting = tokio::spawn({
+        let db = (*db).clone();
+        async move { execute(&db, "INSERT INTO things (id) VALUES ('a')", args![]).await }
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert_eq!(count(&db).await, 0);
+    writing.commit().await.unwrap();
+    waiting.await.unwrap().unwrap();
     assert_eq!(count(&db).await, 1);
 }
 
