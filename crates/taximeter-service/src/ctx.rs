@@ -1,6 +1,6 @@
 //! What a verb works with: one transaction, who asks, and what time it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,7 +12,10 @@ use taximeter_usage::Engine;
 use crate::billing_settings::BillingSettings;
 use crate::catalog::{Catalog, Touched};
 use crate::error::Result;
+use crate::meters::Meter;
 use crate::page::{ListSql, Page, Slice};
+use crate::prices::Price;
+use crate::products::Product;
 use crate::version::ApiVersion;
 use crate::webhooks::Wanted;
 
@@ -95,11 +98,23 @@ pub struct Ctx {
     agreed: Agreed,
     services: Services,
     touched: Vec<(Scope, Touched)>,
-    wanted: Option<Arc<Wanted>>,
-    billing_settings: Option<BillingSettings>,
+    known: Known,
     told: bool,
     /// Whether work was put down that is due already.
     work_is_due: bool,
+}
+
+/// What was read, and is read again and again by work of one transaction. Whoever writes one of these
+/// forgets it.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// When it was read, by how much had been undone.
+    undone: u64,
+    pub(crate) wanted: Option<Arc<Wanted>>,
+    pub(crate) billing_settings: Option<BillingSettings>,
+    pub(crate) prices: BTreeMap<String, Price>,
+    pub(crate) products: BTreeMap<String, Product>,
+    pub(crate) meters: BTreeMap<String, Meter>,
 }
 
 impl fmt::Debug for Ctx {
@@ -147,10 +162,17 @@ impl Ctx {
         }
     }
 
-    /// Forgets what was read once.
+    /// Forgets what was read.
     fn forget_read(&mut self) {
-        self.wanted = None;
-        self.billing_settings = None;
+        self.known = Known { undone: self.tx.undone(), ..Known::default() };
+    }
+
+    /// What was read in this transaction, and not undone since.
+    pub(crate) fn known(&mut self) -> &mut Known {
+        if self.known.undone != self.tx.undone() {
+            self.forget_read();
+        }
+        &mut self.known
     }
 
     fn over(tx: Tx, services: &Services, caller: Caller, now: Timestamp) -> Self {
@@ -162,8 +184,7 @@ impl Ctx {
             agreed: Agreed::Nothing,
             services: services.clone(),
             touched: Vec::new(),
-            wanted: None,
-            billing_settings: None,
+            known: Known::default(),
             told: false,
             work_is_due: false,
         }
@@ -202,8 +223,8 @@ impl Ctx {
         if std::mem::take(&mut self.told) {
             self.services.webhooks.wake();
         }
-        self.forget_read();
         self.tx = self.services.db.begin().await?;
+        self.forget_read();
         Ok(())
     }
 
@@ -241,22 +262,12 @@ impl Ctx {
 
     /// What the account's endpoints want, read once.
     pub(crate) async fn wanted(&mut self) -> Result<Arc<Wanted>> {
-        if let Some(wanted) = &self.wanted {
+        if let Some(wanted) = &self.known().wanted {
             return Ok(Arc::clone(wanted));
         }
         let wanted = Arc::new(Wanted::read(self).await?);
-        self.wanted = Some(Arc::clone(&wanted));
+        self.known().wanted = Some(Arc::clone(&wanted));
         Ok(wanted)
-    }
-
-    /// Forgets what the endpoints want: they have changed.
-    pub(crate) fn forget_wanted(&mut self) {
-        self.wanted = None;
-    }
-
-    /// The account's billing settings, where they were read or written before in this work.
-    pub(crate) const fn billing_settings(&mut self) -> &mut Option<BillingSettings> {
-        &mut self.billing_settings
     }
 
     /// Notes that there is something to send once this is committed.

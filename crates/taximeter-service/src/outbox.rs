@@ -20,7 +20,7 @@ use crate::webhooks;
 /// # Errors
 /// A 500 when the database does not take it.
 pub async fn push(ctx: &mut Ctx, kind: &'static str, object: &Value) -> Result<()> {
-    write(ctx, kind, object, None).await
+    write(ctx, kind, &shown(object), None).await
 }
 
 /// Writes the event `kind` (such as `customer.updated`) when `after` differs from `before`.
@@ -33,12 +33,12 @@ pub async fn push_update(
     before: &Value,
     after: &Value,
 ) -> Result<()> {
-    let all = previous_attributes(before, after);
-    if all.is_empty() {
+    if before == after {
         return Ok(());
     }
-    let previous = previous_attributes(&shown(before), &shown(after));
-    write(ctx, kind, after, Some(Value::Object(previous))).await
+    let after = shown(after);
+    let previous = previous_attributes(&shown(before), &after);
+    write(ctx, kind, &after, Some(Value::Object(previous))).await
 }
 
 /// An object without what is on the wire only when it is asked for: nobody asks an event.
@@ -48,6 +48,7 @@ fn shown(object: &Value) -> Value {
     shown
 }
 
+/// Writes an event about an object as it is shown.
 async fn write(
     ctx: &mut Ctx,
     kind: &'static str,
@@ -56,7 +57,7 @@ async fn write(
 ) -> Result<()> {
     let id: Id<Event> = ctx.new_id();
     let object_id = object["id"].as_str().unwrap_or("").to_owned();
-    let object = serde_json::to_string(&shown(object)).map_err(Error::internal)?;
+    let object = serde_json::to_string(object).map_err(Error::internal)?;
     let previous = previous.map(|value| value.to_string());
     let args = ctx.args([
         Arg::from(&id),

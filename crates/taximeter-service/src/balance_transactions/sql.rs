@@ -71,8 +71,7 @@ pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<BalanceTransa
 /// Holds the row, so that what is read of it next stays true until the transaction ends.
 pub(super) async fn lock(ctx: &mut Ctx, id: &str) -> Result<()> {
     let args = ctx.args([Arg::from(id)]);
-    let _held: Option<i64> = ctx.tx.optional_for_update(SEQ, args).await?;
-    Ok(())
+    Ok(ctx.tx.hold(SEQ, args).await?)
 }
 
 pub(super) async fn insert(ctx: &mut Ctx, row: &BalanceTransaction) -> Result<()> {

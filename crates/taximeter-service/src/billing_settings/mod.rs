@@ -115,11 +115,11 @@ crate::params! {
 /// # Errors
 /// A 500 when the database cannot be read.
 pub async fn retrieve(ctx: &mut Ctx) -> Result<BillingSettings> {
-    if let Some(known) = ctx.billing_settings() {
+    if let Some(known) = &ctx.known().billing_settings {
         return Ok(known.clone());
     }
     let settings = sql::find(ctx).await?.unwrap_or_default();
-    *ctx.billing_settings() = Some(settings.clone());
+    ctx.known().billing_settings = Some(settings.clone());
     Ok(settings)
 }
 
@@ -176,7 +176,7 @@ pub async fn update(ctx: &mut Ctx, input: Update) -> Result<Value> {
     }
     sql::save(ctx, &settings).await?;
     let wire = settings.wire();
-    *ctx.billing_settings() = Some(settings);
+    ctx.known().billing_settings = Some(settings);
     Ok(wire)
 }
 

@@ -80,8 +80,7 @@ pub(super) async fn complete(ctx: &mut Ctx, customer: &mut Customer) -> Result<(
 pub(super) async fn lock(ctx: &mut Ctx, id: &str) -> Result<()> {
     let args = ctx.args([Arg::from(id)]);
     let sql = "SELECT id FROM customers WHERE account = $1 AND livemode = $2 AND id = $3";
-    let _held: Option<String> = ctx.tx.optional_for_update(sql, args).await?;
-    Ok(())
+    Ok(ctx.tx.hold(sql, args).await?)
 }
 
 /// Whether a customer has a subscription that has not ended.

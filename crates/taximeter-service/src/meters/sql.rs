@@ -19,17 +19,24 @@ pub(super) const LIST: ListSql = list_sql!(
 );
 
 pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Meter>> {
+    if let Some(known) = ctx.known().meters.get(id) {
+        return Ok(Some(known.clone()));
+    }
     let args = ctx.args([Arg::from(id)]);
     let sql = "SELECT * FROM meters WHERE account = $1 AND livemode = $2 AND id = $3";
-    Ok(ctx.tx.optional(sql, args).await?)
+    let found: Option<Meter> = ctx.tx.optional(sql, args).await?;
+    if let Some(found) = &found {
+        ctx.known().meters.insert(id.to_owned(), found.clone());
+    }
+    Ok(found)
 }
 
 /// Holds the row, so that what is read of it next stays true until the transaction ends.
 pub(super) async fn lock(ctx: &mut Ctx, id: &str) -> Result<()> {
+    ctx.known().meters.remove(id);
     let args = ctx.args([Arg::from(id)]);
     let sql = "SELECT id FROM meters WHERE account = $1 AND livemode = $2 AND id = $3";
-    let _held: Option<String> = ctx.tx.optional_for_update(sql, args).await?;
-    Ok(())
+    Ok(ctx.tx.hold(sql, args).await?)
 }
 
 pub(super) async fn find_active_by_event_name(
@@ -104,6 +111,7 @@ pub(super) async fn insert(ctx: &mut Ctx, meter: &Meter) -> Result<()> {
 }
 
 pub(super) async fn update(ctx: &mut Ctx, meter: &Meter) -> Result<()> {
+    ctx.known().meters.remove(meter.id.as_str());
     let args = ctx.args([
         Arg::from(&meter.id),
         Arg::from(meter.display_name.as_str()),

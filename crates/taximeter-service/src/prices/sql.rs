@@ -121,8 +121,15 @@ pub(super) const ALL: ListSql =
 const FIND: &str = "SELECT * FROM prices WHERE account = $1 AND livemode = $2 AND id = $3";
 
 pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Price>> {
+    if let Some(known) = ctx.known().prices.get(id) {
+        return Ok(Some(known.clone()));
+    }
     let args = ctx.args([Arg::from(id)]);
-    Ok(ctx.tx.optional(FIND, args).await?)
+    let found: Option<Price> = ctx.tx.optional(FIND, args).await?;
+    if let Some(found) = &found {
+        ctx.known().prices.insert(id.to_owned(), found.clone());
+    }
+    Ok(found)
 }
 
 pub(super) async fn find_locked(ctx: &mut Ctx, id: &str) -> Result<Option<Price>> {
@@ -203,6 +210,7 @@ pub(super) async fn insert(ctx: &mut Ctx, price: &Price) -> Result<()> {
 }
 
 pub(super) async fn update(ctx: &mut Ctx, price: &Price) -> Result<()> {
+    ctx.known().prices.remove(price.id.as_str());
     let mut args = ctx.args([Arg::from(&price.id)]);
     args.extend(changing(price)?);
     let sql = "UPDATE prices SET active = $4, currency_options = $5, lookup_key = $6, \

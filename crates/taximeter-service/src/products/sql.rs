@@ -90,8 +90,15 @@ pub(super) fn id_set(ids: &[Id<ProductKind>]) -> String {
 const FIND: &str = "SELECT * FROM products WHERE account = $1 AND livemode = $2 AND id = $3";
 
 pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Product>> {
+    if let Some(known) = ctx.known().products.get(id) {
+        return Ok(Some(known.clone()));
+    }
     let args = ctx.args([Arg::from(id)]);
-    Ok(ctx.tx.optional(FIND, args).await?)
+    let found: Option<Product> = ctx.tx.optional(FIND, args).await?;
+    if let Some(found) = &found {
+        ctx.known().products.insert(id.to_owned(), found.clone());
+    }
+    Ok(found)
 }
 
 pub(super) async fn find_locked(ctx: &mut Ctx, id: &str) -> Result<Option<Product>> {
@@ -148,6 +155,7 @@ pub(super) async fn insert(ctx: &mut Ctx, product: &Product, path: Path<'_>) -> 
 }
 
 pub(super) async fn update(ctx: &mut Ctx, product: &Product) -> Result<()> {
+    ctx.known().products.remove(product.id.as_str());
     let mut args = ctx.args([Arg::from(&product.id)]);
     args.extend(columns(product)?);
     let sql = "UPDATE products SET name = $4, active = $5, description = $6, images = $7, \
@@ -160,6 +168,7 @@ pub(super) async fn update(ctx: &mut Ctx, product: &Product) -> Result<()> {
 }
 
 pub(super) async fn delete(ctx: &mut Ctx, id: &Id<ProductKind>) -> Result<()> {
+    ctx.known().products.remove(id.as_str());
     let args = ctx.args([Arg::from(id)]);
     let sql = "DELETE FROM products WHERE account = $1 AND livemode = $2 AND id = $3";
     match ctx.tx.execute(sql, args).await {

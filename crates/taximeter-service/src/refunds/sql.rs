@@ -53,8 +53,7 @@ pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Refund>> {
 pub(super) async fn lock(ctx: &mut Ctx, id: &str) -> Result<()> {
     let args = ctx.args([Arg::from(id)]);
     let sql = "SELECT id FROM refunds WHERE account = $1 AND livemode = $2 AND id = $3";
-    let _held: Option<String> = ctx.tx.optional_for_update(sql, args).await?;
-    Ok(())
+    Ok(ctx.tx.hold(sql, args).await?)
 }
 
 pub(super) async fn insert(ctx: &mut Ctx, refund: &Refund) -> Result<()> {

@@ -81,8 +81,7 @@ pub(super) async fn lock(ctx: &mut Ctx, id: &str) -> Result<()> {
     let args = ctx.args([Arg::from(id)]);
     let sql =
         "SELECT id FROM subscription_schedules WHERE account = $1 AND livemode = $2 AND id = $3";
-    let _held: Option<String> = ctx.tx.optional_for_update(sql, args).await?;
-    Ok(())
+    Ok(ctx.tx.hold(sql, args).await?)
 }
 
 /// The schedules of a customer whose first phase is still to come.

@@ -132,8 +132,7 @@ pub(super) async fn find(ctx: &mut Ctx, id: &str) -> Result<Option<Subscription>
 pub(super) async fn lock(ctx: &mut Ctx, id: &str) -> Result<()> {
     let args = ctx.args([Arg::from(id)]);
     let sql = "SELECT id FROM subscriptions WHERE account = $1 AND livemode = $2 AND id = $3";
-    let _held: Option<String> = ctx.tx.optional_for_update(sql, args).await?;
-    Ok(())
+    Ok(ctx.tx.hold(sql, args).await?)
 }
 
 pub(super) async fn find_item(ctx: &mut Ctx, id: &str) -> Result<Option<Item>> {

@@ -110,8 +110,7 @@ pub(super) async fn forget(ctx: &mut Ctx, id: &Id<UsageAuditEntry>) -> Result<()
 pub(super) async fn lock_customer(ctx: &mut Ctx, customer: &Id<Customer>) -> Result<()> {
     let args = ctx.args([Arg::from(customer)]);
     let sql = "SELECT id FROM customers WHERE account = $1 AND livemode = $2 AND id = $3";
-    let _held: Option<String> = ctx.tx.optional_for_update(sql, args).await?;
-    Ok(())
+    Ok(ctx.tx.hold(sql, args).await?)
 }
 
 /// `backfill` is for [`Entry`]: an intent is about one event.

@@ -71,8 +71,7 @@ pub(super) async fn find_locked(ctx: &mut Ctx, id: &str) -> Result<Option<Webhoo
 pub(super) async fn lock_account(ctx: &mut Ctx) -> Result<()> {
     let args = vec![Arg::from(&ctx.scope().account)];
     let sql = "SELECT id FROM accounts WHERE id = $1";
-    let _held: Option<String> = ctx.tx.optional_for_update(sql, args).await?;
-    Ok(())
+    Ok(ctx.tx.hold(sql, args).await?)
 }
 
 pub(super) async fn count(ctx: &mut Ctx) -> Result<i64> {
@@ -107,7 +106,7 @@ pub(super) async fn insert(ctx: &mut Ctx, endpoint: &WebhookEndpoint) -> Result<
                api_version, created, deleted) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, FALSE)";
     ctx.tx.execute(sql, args).await?;
-    ctx.forget_wanted();
+    ctx.known().wanted = None;
     Ok(())
 }
 
@@ -118,7 +117,7 @@ pub(super) async fn update(ctx: &mut Ctx, endpoint: &WebhookEndpoint) -> Result<
                metadata = $7, disabled = $8, secret = $9, old_secret = $10, \
                old_secret_expires_at = $11 WHERE account = $1 AND livemode = $2 AND id = $3";
     ctx.tx.execute(sql, args).await?;
-    ctx.forget_wanted();
+    ctx.known().wanted = None;
     Ok(())
 }
 
@@ -127,6 +126,6 @@ pub(super) async fn delete(ctx: &mut Ctx, endpoint: &WebhookEndpoint) -> Result<
     let sql = "UPDATE webhook_endpoints SET deleted = TRUE \
                WHERE account = $1 AND livemode = $2 AND id = $3";
     ctx.tx.execute(sql, args).await?;
-    ctx.forget_wanted();
+    ctx.known().wanted = None;
     Ok(())
 }
