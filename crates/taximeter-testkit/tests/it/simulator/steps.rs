@@ -1,5 +1,9 @@
 //! What may happen. What is refused must leave everything as it was, and nothing may break.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
 use serde_json::Value;
 use taximeter_testkit::{Response, TestApp};
 
@@ -11,6 +15,8 @@ use crate::shop::id;
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 86_400;
+/// Work is cut short at one of so many waits: those of a change, or of some renewals.
+const CUT_WITHIN: i64 = 150;
 
 pub(super) async fn step(app: &TestApp, dice: &mut Dice, book: &mut Book, told: &mut Vec<String>) {
     if book.subs.is_empty() || (book.subs.len() < 3 && dice.chance(10)) {
@@ -31,15 +37,24 @@ pub(super) async fn step(app: &TestApp, dice: &mut Dice, book: &mut Book, told: 
 /// attempt to pay that is kept with a 402.
 async fn tried(
     app: &TestApp,
+    dice: &mut Dice,
     book: &Book,
     told: &mut Vec<String>,
-    path: &str,
-    form: &str,
+    (path, form): (&str, &str),
 ) -> Option<Value> {
     // Reading everything takes long, so not each time.
-    let looks = told.len().is_multiple_of(3);
+    let mut looks = told.len().is_multiple_of(3);
     let before = if looks { check::everything(app, book).await } else { Vec::new() };
-    let answer = if form == "DELETE" { app.delete(path).await } else { app.post(path, form).await };
+    let (method, form) = if form == "DELETE" { ("DELETE", "") } else { ("POST", form) };
+    let key = format!("sent after {}", told.len());
+    let headers = [("idempotency-key", key.as_str())];
+    let send = || Box::pin(app.send(method, path, &headers, form));
+    if dice.chance(25) {
+        // What was done of it is not known to who sent it, and it is sent again.
+        let done = cut_short(send(), dice.below(CUT_WITHIN), told).await;
+        looks &= method == "POST" || !done;
+    }
+    let answer = send().await;
     note(told, path, form, &answer);
     match answer.status {
         200 => Some(answer.json()),
@@ -50,6 +65,23 @@ async fn tried(
         400 | 402 | 404 | 429 => None,
         other => panic!("{path} {form}: {other} {}", String::from_utf8_lossy(&answer.body)),
     }
+}
+
+/// Lets work go on until it has waited so often, and then ends it, as a crash does. Says whether it
+/// was done by then.
+async fn cut_short<F: Future + Unpin>(mut work: F, waits: i64, told: &mut Vec<String>) -> bool {
+    let mut left = waits;
+    let done = poll_fn(|context| match Pin::new(&mut work).poll(context) {
+        Poll::Ready(_) => Poll::Ready(true),
+        Poll::Pending if left == 0 => Poll::Ready(false),
+        Poll::Pending => {
+            left -= 1;
+            Poll::Pending
+        }
+    })
+    .await;
+    told.push(format!("cut short after {waits}, done: {done}"));
+    done
 }
 
 fn note(told: &mut Vec<String>, path: &str, form: &str, answer: &Response) {
@@ -104,7 +136,7 @@ async fn subscribe(app: &TestApp, dice: &mut Dice, book: &mut Book, told: &mut V
         form += &format!("&billing_cycle_anchor={at}");
         form += dice.word(&["", "&proration_behavior=none"]);
     }
-    if let Some(made) = tried(app, book, told, "/v1/subscriptions", &form).await {
+    if let Some(made) = tried(app, dice, book, told, ("/v1/subscriptions", &form)).await {
         let anew = form.contains("billing_cycle_anchor");
         book.subs.push(Sub { id: id(&made), customer, anew, lets_go: trial || classic });
     }
@@ -158,20 +190,29 @@ async fn pass_time(app: &TestApp, dice: &mut Dice, book: &Book, told: &mut Vec<S
         2 => dice.below(5 * DAY) + 1,
         _ => dice.below(40 * DAY) + 1,
     };
-    pass(app, book, seconds, told).await;
+    pass(app, dice, book, seconds, told).await;
 }
 
 /// Lets time pass for everyone: the world's, and each clock's.
-async fn pass(app: &TestApp, book: &Book, seconds: i64, told: &mut Vec<String>) {
+async fn pass(app: &TestApp, dice: &mut Dice, book: &Book, seconds: i64, told: &mut Vec<String>) {
     told.push(format!("{seconds} s pass"));
     // In boxes: what the work holds is large.
-    Box::pin(app.live_s(seconds)).await;
+    if dice.chance(25) {
+        app.advance_s(seconds);
+        cut_short(Box::pin(app.work()), dice.below(CUT_WITHIN), told).await;
+        Box::pin(app.work()).await;
+    } else {
+        Box::pin(app.live_s(seconds)).await;
+    }
     for customer in 0..book.customers.len() {
         let Some(clock) = &book.customers[customer].clock else { continue };
         let path = format!("/v1/test_helpers/test_clocks/{clock}");
         let target = now_of(app, book, customer).await + seconds;
         let answer = app.post(&format!("{path}/advance"), &format!("frozen_time={target}")).await;
         note(told, "advance", &target.to_string(), &answer);
+        while dice.chance(25) {
+            cut_short(Box::pin(app.work()), dice.below(CUT_WITHIN), told).await;
+        }
         Box::pin(app.work()).await;
         assert_eq!(app.read(&path).await["status"], "ready", "a clock arrives");
     }
@@ -249,7 +290,7 @@ async fn change(app: &TestApp, dice: &mut Dice, book: &mut Book, told: &mut Vec<
     ]);
     let path = format!("/v1/subscriptions/{}", id(&sub));
     // Even what was refused with a 402 may have been kept.
-    drop(tried(app, book, told, &path, &form).await);
+    drop(tried(app, dice, book, told, (&path, &form)).await);
     book.subs[place].anew |= anew;
     book.subs[place].lets_go |= lets_go;
 }
@@ -258,7 +299,7 @@ async fn cancel(app: &TestApp, dice: &mut Dice, book: &Book, told: &mut Vec<Stri
     let (_, sub) = one(app, dice, book).await;
     let how = dice.pick(&["", "?invoice_now=true", "?invoice_now=true&prorate=true"]);
     let path = format!("/v1/subscriptions/{}{how}", id(&sub));
-    drop(tried(app, book, told, &path, "DELETE").await);
+    drop(tried(app, dice, book, told, (&path, "DELETE")).await);
 }
 
 /// What is done with invoices and balances by hand.
@@ -270,14 +311,14 @@ async fn by_hand(app: &TestApp, dice: &mut Dice, book: &mut Book, told: &mut Vec
             let amount = dice.below(4_001) - 2_000;
             let path = format!("/v1/customers/{customer}/balance_transactions");
             let form = format!("amount={amount}&currency={}", book.currency);
-            if tried(app, book, told, &path, &form).await.is_some() {
+            if tried(app, dice, book, told, (&path, &form)).await.is_some() {
                 *book.adjusted.entry(customer).or_default() += amount;
             }
         }
         1 => {
             let amount = dice.below(4_001) - 2_000;
             let form = format!("customer={customer}&amount={amount}&currency={}", book.currency);
-            drop(tried(app, book, told, "/v1/invoiceitems", &form).await);
+            drop(tried(app, dice, book, told, ("/v1/invoiceitems", &form)).await);
         }
         2 => {
             let card = dice.pick(&["pm_card_visa", "pm_card_chargeCustomerFail"]);
@@ -294,7 +335,10 @@ async fn by_hand(app: &TestApp, dice: &mut Dice, book: &mut Book, told: &mut Vec
                 ("void", ""),
                 ("mark_uncollectible", ""),
             ]);
-            drop(tried(app, book, told, &format!("/v1/invoices/{invoice}/{verb}"), form).await);
+            drop(
+                tried(app, dice, book, told, (&format!("/v1/invoices/{invoice}/{verb}"), form))
+                    .await,
+            );
         }
     }
 }
@@ -342,7 +386,7 @@ async fn to_the_boundary(app: &TestApp, dice: &mut Dice, book: &Book, told: &mut
     let form = format!("subscription={}", id(&sub));
     let preview = app.made("/v1/invoices/create_preview", &form).await;
     let now = now_of(app, book, book.subs[place].customer).await;
-    pass(app, book, end - now, told).await;
+    pass(app, dice, book, end - now, told).await;
     told.push(format!("{} renews", id(&sub)));
     let invoices = check::invoices(app, &customer).await;
     let renewal = invoices.iter().find(|invoice| {
