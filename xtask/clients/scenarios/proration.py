@@ -353,6 +353,18 @@ def e6_a_change_does_not_wait_for_an_invoice_that_is_held_back(w) -> None:
     matches(story.latest(sub), status="void", total=500, amount_paid=0)
 
 
+def e6_a_change_that_waited_leaves_the_end_of_who_is_paused(w) -> None:
+    story, sub = _half(w, 1_000)
+    story.v1.subscriptions.update(sub.id, {"cancel_at_period_end": True})
+    story.v1.subscriptions.pause(sub.id)
+    story.on(DAY)
+    story.v1.invoice_items.create({"customer": story.id, "subscription": sub.id, "amount": 500, "currency": "usd"})
+    more = {"proration_behavior": "always_invoice", "payment_behavior": "pending_if_incomplete"}
+    sub = _items(story, sub, {"quantity": 2}, **more)
+    matches(item(sub), quantity=2)
+    matches(sub, status="paused", cancel_at=MAY, pending_update=None)
+
+
 def _half(w, amount: int, quantity: int = 1):
     """A subscription in the middle of April, a month of 30 days."""
     story = Story(w)

@@ -155,7 +155,9 @@ impl PendingUpdate {
             }
         }
         set_end(sub, Clear::Keep, self.cancel_at_period_end, now)?;
-        sub.end_with_period();
+        if sub.status != Status::Paused {
+            sub.end_with_period();
+        }
         Ok(())
     }
 
