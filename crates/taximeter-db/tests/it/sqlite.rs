@@ -34,6 +34,8 @@ async fn every_connection_has_its_settings() {
     check_setting(&db, "PRAGMA busy_timeout", 10_000, 10_000).await;
     check_setting(&db, "PRAGMA query_only", false, true).await;
     check_setting(&db, "PRAGMA trusted_schema", false, false).await;
+    check_setting(&db, "PRAGMA cache_size", -65_536, -2_000).await;
+    check_setting(&db, "PRAGMA wal_autocheckpoint", 8_192, 1_000).await;
     check_setting(&db, "PRAGMA fullfsync", true, false).await;
     check_setting(&db, "PRAGMA checkpoint_fullfsync", true, false).await;
     check_setting(&db, "PRAGMA journal_size_limit", 67_108_864, -1).await;
