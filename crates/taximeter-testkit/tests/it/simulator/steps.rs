@@ -3,8 +3,10 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use serde_json::Value;
+use taximeter_db::Kind;
 use taximeter_testkit::{Response, TestApp};
 
 use super::book::{Book, Sub, Used, decimal};
@@ -51,7 +53,7 @@ async fn tried(
     let send = || Box::pin(app.send(method, path, &headers, form));
     if dice.chance(25) {
         // What was done of it is not known to who sent it, and it is sent again.
-        let done = cut_short(send(), dice.below(CUT_WITHIN), told).await;
+        let done = cut_short(app, send(), dice.below(CUT_WITHIN), told).await;
         looks &= method == "POST" || !done;
     }
     let answer = send().await;
@@ -69,7 +71,12 @@ async fn tried(
 
 /// Lets work go on until it has waited so often, and then ends it, as a crash does. Says whether it
 /// was done by then.
-async fn cut_short<F: Future + Unpin>(mut work: F, waits: i64, told: &mut Vec<String>) -> bool {
+async fn cut_short<F: Future + Unpin>(
+    app: &TestApp,
+    mut work: F,
+    waits: i64,
+    told: &mut Vec<String>,
+) -> bool {
     let mut left = waits;
     let done = poll_fn(|context| match Pin::new(&mut work).poll(context) {
         Poll::Ready(_) => Poll::Ready(true),
@@ -81,7 +88,23 @@ async fn cut_short<F: Future + Unpin>(mut work: F, waits: i64, told: &mut Vec<St
     })
     .await;
     told.push(format!("cut short after {waits}, done: {done}"));
+    drop(work);
+    undone(app).await;
     done
+}
+
+/// Waits until PostgreSQL has undone what was cut short, as it does when a process ends.
+async fn undone(app: &TestApp) {
+    let db = &app.services().db;
+    let busy = "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE datname = current_database() \
+                AND state <> 'idle' AND pid <> pg_backend_pid()";
+    while db.kind() == Kind::Postgres {
+        let mut tx = db.begin_read().await.unwrap();
+        if tx.one::<i64>(busy, Vec::new()).await.unwrap() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 fn note(told: &mut Vec<String>, path: &str, form: &str, answer: &Response) {
@@ -199,7 +222,7 @@ async fn pass(app: &TestApp, dice: &mut Dice, book: &Book, seconds: i64, told: &
     // In boxes: what the work holds is large.
     if dice.chance(25) {
         app.advance_s(seconds);
-        cut_short(Box::pin(app.work()), dice.below(CUT_WITHIN), told).await;
+        cut_short(app, Box::pin(app.work()), dice.below(CUT_WITHIN), told).await;
         Box::pin(app.work()).await;
     } else {
         Box::pin(app.live_s(seconds)).await;
@@ -211,7 +234,7 @@ async fn pass(app: &TestApp, dice: &mut Dice, book: &Book, seconds: i64, told: &
         let answer = app.post(&format!("{path}/advance"), &format!("frozen_time={target}")).await;
         note(told, "advance", &target.to_string(), &answer);
         while dice.chance(25) {
-            cut_short(Box::pin(app.work()), dice.below(CUT_WITHIN), told).await;
+            cut_short(app, Box::pin(app.work()), dice.below(CUT_WITHIN), told).await;
         }
         Box::pin(app.work()).await;
         assert_eq!(app.read(&path).await["status"], "ready", "a clock arrives");
