@@ -96,6 +96,7 @@ pub struct Ctx {
     pub now: Timestamp,
     wall: Timestamp,
     agreed: Agreed,
+    rehearsal: bool,
     services: Services,
     touched: Vec<(Scope, Touched)>,
     known: Known,
@@ -182,6 +183,7 @@ impl Ctx {
             now,
             wall: now,
             agreed: Agreed::Nothing,
+            rehearsal: false,
             services: services.clone(),
             touched: Vec::new(),
             known: Known::default(),
@@ -233,6 +235,16 @@ impl Ctx {
     #[must_use]
     pub const fn wall(&self) -> Timestamp {
         self.wall
+    }
+
+    /// From now on all that is done is only looked at, and undone: nobody is asked for money by it.
+    pub(crate) const fn rehearse(&mut self) {
+        self.rehearsal = true;
+    }
+
+    /// Whether all that is done is undone.
+    pub(crate) const fn is_rehearsal(&self) -> bool {
+        self.rehearsal
     }
 
     /// Says what was agreed to before, until that is said anew, and gives what was.

@@ -339,3 +339,16 @@ def _intent(story: Story, invoice: str) -> str:
 
 def _by(sub, usage_type: str):
     return next(each for each in sub["items"].data if each.price.recurring.usage_type == usage_type)
+
+
+def a_preview_may_be_of_nobody_yet(w) -> None:
+    story = Story(w)
+    seats = {"price": w.shop.price(3_000), "quantity": 2}
+    who = {"address": {"country": "DE"}, "tax_exempt": "exempt"}
+    asked = {"customer_details": who, "subscription_details": {"items": [seats]}}
+    before = len(story.v1.customers.list({"limit": 100}).data)
+    preview = story.v1.invoices.create_preview(asked)
+    matches(preview, customer=None, customer_address__country="DE", customer_tax_exempt="exempt", total=6_000)
+    equal(len(story.v1.customers.list({"limit": 100}).data), before, "customers")
+    missing = {"status": 400, "code": "parameter_missing"}
+    refused(story.v1.invoices.create_preview, {"customer_details": who}, param="subscription_details[items]", **missing)

@@ -343,3 +343,39 @@ def e12_what_is_over_is_sent_again_as_it_was(w) -> None:
         ("currency", "eur"),
     ):
         refused(update, schedule.id, {"phases": [_phase(seat, **over, **(terms | {name: value})), now]}, param=f"phases[0][{name}]")
+
+
+def e12_a_preview_shows_what_a_new_schedule_bills(w) -> None:
+    story = Story(w)
+    seats = {"price": w.shop.price(3_000), "quantity": 2}
+    for start, begins, ends in (("now", APRIL, MAY), (at("2026-04-11"), at("2026-04-11"), at("2026-05-11"))):
+        phases = [_phase(seats, duration=MONTH, start_date=start), _phase(seats["price"], duration=MONTH)]
+        asked = {"customer": story.id, "schedule_details": {"phases": phases, "end_behavior": "cancel"}}
+        preview = story.v1.invoices.create_preview(asked)
+        matches(preview, status="draft", total=6_000, parent=None)
+        equal(periods(preview), [(6_000, begins, ends)], "lines")
+    equal(list(story.v1.subscription_schedules.list({"customer": story.id}).data), [], "schedules")
+    equal(list(story.v1.subscriptions.list({"customer": story.id}).data), [], "subscriptions")
+    without = {"customer": story.id, "schedule_details": {"phases": [_phase(seats, duration=MONTH)]}}
+    refused(story.v1.invoices.create_preview, without, code="parameter_missing", param="schedule_details[phases][0][start_date]")
+    schedule = _planned(story, _phase(seats), start_date=at("2026-04-11"))
+    equal(story.v1.invoices.create_preview({"schedule": schedule.id}).total, 6_000, "still to begin")
+    matches(story.v1.subscription_schedules.retrieve(schedule.id), status="not_started", subscription=None)
+
+
+def e12_a_preview_shows_what_a_changed_schedule_bills(w) -> None:
+    story = Story(w)
+    pro = w.shop.price(6_000, name="Pro")
+    schedule = _planned(story, _phase(w.shop.price(3_000), duration=MONTH), start_date="now")
+    story.to("2026-04-11")
+    before = story.latest(schedule.subscription).id
+    change = {"phases": [_phase(pro, start_date=APRIL, end_date=MAY)], "proration_behavior": "always_invoice"}
+    preview = story.v1.invoices.create_preview({"schedule": schedule.id, "schedule_details": change})
+    equal(sorted(amounts(preview)), [-2_000, 4_000], "lines")
+    equal(story.latest(schedule.subscription).id, before, "latest invoice")
+    story.v1.subscription_schedules.update(schedule.id, change)
+    equal(amounts(story.latest(schedule.subscription)), amounts(preview), "what was billed")
+    of_new = {"schedule": schedule.id, "schedule_details": {"billing_mode": {"type": "flexible"}}}
+    refused(story.v1.invoices.create_preview, of_new, param="schedule_details[billing_mode]")
+    both = {"schedule": schedule.id, "subscription": schedule.subscription}
+    refused(story.v1.invoices.create_preview, both, code="parameters_exclusive", param="schedule")

@@ -87,6 +87,7 @@ crate::params! {
 
 crate::params! {
     /// What a new customer is made of.
+    #[derive(Default)]
     pub struct Create {
         /// Billing address.
         pub address: Clear<AddressInput>,

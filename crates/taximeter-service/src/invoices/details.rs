@@ -67,6 +67,9 @@ pub struct FinalizationError {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Details {
+    /// Whether it is the preview of a customer who does not exist.
+    #[serde(skip)]
+    pub of_nobody: bool,
     /// How often it was tried to collect it.
     pub attempt_count: i64,
     /// When it is tried next.

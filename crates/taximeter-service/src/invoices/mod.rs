@@ -15,6 +15,7 @@ mod lines;
 mod manual;
 pub mod preview;
 mod preview_input;
+mod preview_scheduled;
 mod sql;
 mod totals;
 mod types;

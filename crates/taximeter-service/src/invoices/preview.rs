@@ -8,8 +8,10 @@ use taximeter_kernel::time::{Period, Timestamp};
 use super::items::{line_of, sweep_pending};
 use super::preview_input::ItemInput;
 pub use super::preview_input::{
-    AnchorInput, AnchorType, Create, PreviewMode, SubscriptionDetails, Upcoming, UpcomingLines,
+    AnchorInput, AnchorType, Create, PreviewMode, ScheduleDetails, SubscriptionDetails, Upcoming,
+    UpcomingLines,
 };
+use super::preview_scheduled::Scheduled;
 use super::totals::{self, Used};
 use super::wire::preview_id;
 use super::{BillingReason, Draft, Invoice, Line, Status};
@@ -33,11 +35,30 @@ const ITEMS_MAX: usize = 250;
 ///
 /// # Errors
 /// A 400 when what is asked for is against the rules, a 404 when there is no next invoice.
-pub async fn create(ctx: &mut Ctx, input: Create) -> Result<Invoice> {
+pub async fn create(ctx: &mut Ctx, mut input: Create) -> Result<Invoice> {
     let undo = ctx.tx.savepoint().await?;
-    let invoice = Box::pin(draw_up(ctx, input, Phases::Followed)).await?;
+    ctx.rehearse();
+    let of_nobody = is_of_nobody(&input);
+    if of_nobody {
+        let new = input.subscription_details.as_ref().and_then(|details| details.items.as_ref());
+        if new.is_none() && input.schedule_details.is_none() {
+            return Err(Error::missing("subscription_details[items]"));
+        }
+        let stand_in = Box::pin(customers::create(ctx, customers::Create::default())).await?;
+        input.customer = Some(Text(stand_in.id.as_str().to_owned()));
+    }
+    let mut invoice = Box::pin(draw_up(ctx, input, Phases::Followed)).await?;
+    invoice.details.of_nobody = of_nobody;
     ctx.tx.rollback_to(undo).await?;
     Ok(invoice)
+}
+
+/// Whether a preview is asked for of a customer who is described, and does not exist.
+const fn is_of_nobody(input: &Create) -> bool {
+    input.customer_details.is_some()
+        && input.customer.is_none()
+        && input.subscription.is_none()
+        && input.schedule.is_none()
 }
 
 /// Makes the customer and pending items as they would be, and gives the new items, each with its place
@@ -69,21 +90,22 @@ async fn make_different(ctx: &mut Ctx, input: &mut Create) -> Result<Vec<(usize,
 
 async fn draw_up(ctx: &mut Ctx, mut input: Create, phases: Phases) -> Result<Invoice> {
     let items = make_different(ctx, &mut input).await?;
-    let Create { subscription, customer, subscription_details, currency, schedule, .. } = input;
+    let Create { subscription, customer, subscription_details, currency, .. } = input;
     let mode = input.preview_mode.unwrap_or(PreviewMode::Next);
     let how = How { phases, mode, items, discounts: input.discounts };
     let details = subscription_details.unwrap_or_default();
-    let subscription = match schedule {
-        None => subscription,
-        Some(_) if subscription.is_some() || details.says_anything() => {
+    if input.schedule.is_some() || input.schedule_details.is_some() {
+        if subscription.is_some() || details.says_anything() {
             return Err(Error::invalid(
                 "You may only specify one of these parameters: schedule, subscription.",
             )
             .code("parameters_exclusive")
             .param("schedule"));
         }
-        Some(id) => Some(Text(subscription_schedules::subscription_of(ctx, &id).await?)),
-    };
+        let details = input.schedule_details.unwrap_or_default();
+        let asked = Scheduled { schedule: input.schedule, customer, details };
+        return in_currency(Box::pin(asked.next(ctx, how)).await?, currency);
+    }
     let invoice = match (subscription, customer) {
         (Some(id), customer) => {
             let subscription = subscriptions::named(ctx, &id).await?;
@@ -110,6 +132,11 @@ async fn draw_up(ctx: &mut Ctx, mut input: Create, phases: Phases) -> Result<Inv
             .code("parameter_missing"));
         }
     };
+    in_currency(invoice, currency)
+}
+
+/// An invoice, which must be in the currency that is asked for.
+fn in_currency(invoice: Invoice, currency: Option<Currency>) -> Result<Invoice> {
     match currency {
         Some(asked) if asked != invoice.currency => Err(Error::invalid(format!(
             "The subscription is billed in `{}`. This doesn't match the expected currency: `{}`.",
@@ -123,16 +150,13 @@ async fn draw_up(ctx: &mut Ctx, mut input: Create, phases: Phases) -> Result<Inv
 
 /// Whose invoice is asked for; nobody's if the request does not say.
 async fn customer_of(ctx: &mut Ctx, input: &Create) -> Result<Option<Customer>> {
-    let subscription = match (&input.schedule, &input.subscription) {
-        (Some(id), _) => Some(subscription_schedules::subscription_of(ctx, id).await?),
-        (None, id) => id.as_ref().map(|id| id.to_string()),
+    let of_another = match (&input.schedule, &input.subscription) {
+        (Some(id), _) => Some(subscription_schedules::named(ctx, id, "schedule").await?.customer),
+        (None, Some(id)) => Some(subscriptions::named(ctx, id).await?.customer),
+        (None, None) => None,
     };
-    match (subscription, &input.customer) {
-        (Some(id), _) => {
-            let subscription = subscriptions::named(ctx, &id).await?;
-            let customer = subscription.customer.as_str();
-            customers::retrieve_any(ctx, customer).await.map(Some)
-        }
+    match (of_another, &input.customer) {
+        (Some(id), _) => customers::retrieve_any(ctx, id.as_str()).await.map(Some),
         (None, Some(id)) => customers::named(ctx, id, "customer").await.map(Some),
         (None, None) => Ok(None),
     }
@@ -223,7 +247,12 @@ async fn of_changed(
 
 /// The invoice that a change made at once. It is settled already, and is added up anew only for what
 /// goes on it besides.
-async fn made_at_once(ctx: &mut Ctx, customer: &Customer, made: &str, how: How) -> Result<Invoice> {
+pub(super) async fn made_at_once(
+    ctx: &mut Ctx,
+    customer: &Customer,
+    made: &str,
+    how: How,
+) -> Result<Invoice> {
     let mut invoice = super::retrieve(ctx, made).await?;
     invoice.as_preview(ctx);
     if how.adds_anything() {
@@ -233,6 +262,14 @@ async fn made_at_once(ctx: &mut Ctx, customer: &Customer, made: &str, how: How) 
 }
 
 impl Invoice {
+    /// Names no subscription: it does not exist.
+    pub(super) fn forget_subscription(&mut self) {
+        self.subscription = None;
+        for line in &mut self.lines {
+            line.subscription = None;
+        }
+    }
+
     /// Makes an invoice that was drawn up to be undone look like what it is.
     fn as_preview(&mut self, ctx: &Ctx) {
         self.id = preview_id("upcoming_in_", ctx.entropy());
@@ -274,6 +311,7 @@ pub async fn upcoming(ctx: &mut Ctx, input: Upcoming) -> Result<Invoice> {
         invoice_items: None,
         preview_mode: None,
         schedule: None,
+        schedule_details: None,
         subscription,
         subscription_details: None,
     };
@@ -403,10 +441,7 @@ async fn of_new(
         let period = Period { start: ctx.now, end: ctx.now };
         preview(ctx, &customer, &subscription, (period, first), how).await?
     };
-    invoice.subscription = None;
-    for line in &mut invoice.lines {
-        line.subscription = None;
-    }
+    invoice.forget_subscription();
     Ok(invoice)
 }
 

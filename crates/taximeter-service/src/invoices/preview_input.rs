@@ -11,6 +11,7 @@ use crate::discounts::DiscountInput;
 use crate::error::{Error, Kind, Result};
 use crate::invoice_items::{self, InvoiceItem, PeriodInput, PriceDataInput, PricingInput};
 use crate::params::{Clear, MetadataChange, OrWord, Text};
+use crate::subscription_schedules::{self, EndBehavior, NewPhaseInput, PhaseInput};
 use crate::subscriptions::{
     AnchorChange, BillingModeInput, ItemUpdate, Now, PaymentBehavior, PeriodEnd, ProrationBehavior,
     Update,
@@ -133,6 +134,21 @@ crate::params! {
 }
 
 crate::params! {
+    /// A schedule that does not exist yet, or changes of one that does.
+    #[derive(Default)]
+    pub struct ScheduleDetails {
+        /// Which rules its subscription would be billed by, for a new one.
+        pub billing_mode: Option<BillingModeInput>,
+        /// What would become of the subscription after the last phase.
+        pub end_behavior: Option<EndBehavior>,
+        /// What the subscription would be, one time after another.
+        pub phases: Option<Vec<PhaseInput>>,
+        /// How a change of the phase that is under way would be billed.
+        pub proration_behavior: Option<ProrationBehavior>,
+    }
+}
+
+crate::params! {
     /// Which invoice to preview.
     pub struct Create {
         /// The currency of the invoice: for a subscription that does not exist yet, what it is
@@ -150,6 +166,8 @@ crate::params! {
         pub preview_mode: Option<PreviewMode>,
         /// The schedule whose subscription's next invoice.
         pub schedule: Option<Text<255>>,
+        /// A schedule that does not exist yet, or changes of one that does.
+        pub schedule_details: Option<ScheduleDetails>,
         /// The subscription whose next invoice.
         pub subscription: Option<Text<255>>,
         /// A subscription that does not exist yet, or changes of one that does.
@@ -222,6 +240,55 @@ impl SubscriptionDetails {
             proration_date: self.proration_date,
             trial_end: self.trial_end,
             ..Update::default()
+        })
+    }
+}
+
+impl ScheduleDetails {
+    /// The change that it proposes of a schedule that exists.
+    pub(super) fn update(self) -> Result<Option<subscription_schedules::Update>> {
+        if self.billing_mode.is_some() {
+            let full = "schedule_details[billing_mode]";
+            let message = format!("You can only specify `{full}` for a new schedule.");
+            return Err(Error::invalid(message).param(full));
+        }
+        let Self { billing_mode: _, end_behavior, phases, proration_behavior } = self;
+        let says = end_behavior.is_some() || phases.is_some() || proration_behavior.is_some();
+        Ok(says.then_some(subscription_schedules::Update {
+            default_settings: None,
+            end_behavior,
+            metadata: MetadataChange::Keep,
+            phases,
+            proration_behavior,
+        }))
+    }
+
+    /// The new schedule that it proposes, which begins when its first phase says.
+    pub(super) fn create(self, customer: &Customer) -> Result<subscription_schedules::Create> {
+        const PHASES: &str = "schedule_details[phases]";
+        if self.proration_behavior.is_some() {
+            let full = "schedule_details[proration_behavior]";
+            let message = format!("You can only specify `{full}` for a schedule that exists.");
+            return Err(Error::invalid(message).param(full));
+        }
+        let mut phases = self.phases.ok_or_else(|| Error::missing(PHASES))?;
+        let start_date = phases.first_mut().and_then(|first| first.start_date.take());
+        let start_date =
+            start_date.ok_or_else(|| Error::missing(format!("{PHASES}[0][start_date]")))?;
+        if let Some(place) = phases.iter().position(|phase| phase.start_date.is_some()) {
+            let full = format!("{PHASES}[{place}][start_date]");
+            let message = "A phase begins when the one before ends.";
+            return Err(Error::invalid(message).param(full));
+        }
+        Ok(subscription_schedules::Create {
+            billing_mode: self.billing_mode,
+            customer: Some(Text(customer.id.as_str().to_owned())),
+            default_settings: None,
+            end_behavior: self.end_behavior,
+            from_subscription: None,
+            metadata: MetadataChange::Keep,
+            phases: Some(phases.into_iter().map(NewPhaseInput).collect()),
+            start_date: Some(start_date),
         })
     }
 }

@@ -67,7 +67,7 @@ impl Invoice {
             "created": self.created.0,
             "currency": self.currency.code(),
             "custom_fields": details.custom_fields,
-            "customer": self.customer.as_str(),
+            "customer": (!self.details.of_nobody).then(|| self.customer.as_str()),
             "customer_account": null,
             "customer_address": self.customer_snapshot.address,
             "customer_email": self.customer_snapshot.email,

@@ -50,23 +50,42 @@ pub async fn start(ctx: &mut Ctx, id: &str) -> Result<()> {
     settle(ctx, &after).await
 }
 
-/// The subscription of a schedule that a request names.
+/// A schedule whose id came as a parameter.
 ///
 /// # Errors
-/// A 400 when there is no such schedule, or it has none.
-pub(crate) async fn subscription_of(ctx: &mut Ctx, id: &str) -> Result<String> {
-    const PARAM: &str = "schedule";
-    let Some(schedule) = sql::find(ctx, id).await? else {
-        return Err(ctx.no_such(SubscriptionSchedule::NOUN, id, PARAM).await?);
+/// A 400 when there is none.
+pub(crate) async fn named(ctx: &mut Ctx, id: &str, param: &str) -> Result<Schedule> {
+    match sql::find_whole(ctx, id).await? {
+        Some(schedule) => Ok(schedule),
+        None => Err(ctx.no_such(SubscriptionSchedule::NOUN, id, param).await?),
+    }
+}
+
+/// The subscription that a schedule has, or will have: one that is still to begin begins ahead of its
+/// time, to be looked at and undone.
+///
+/// # Errors
+/// A 400 when it has let its subscription go, or begins against the rules.
+pub(crate) async fn begun_ahead(
+    ctx: &mut Ctx,
+    schedule: Schedule,
+    customer: &Customer,
+) -> Result<Subscription> {
+    let schedule = match schedule.status {
+        Status::NotStarted => {
+            let world = std::mem::replace(&mut ctx.now, schedule.start());
+            let by_time = std::mem::replace(&mut ctx.caller.by_time, true);
+            let begun = begin(ctx, schedule, customer).await;
+            (ctx.now, ctx.caller.by_time) = (world, by_time);
+            begun?
+        }
+        _ => schedule,
     };
-    let subscription = schedule.subscription.as_ref().map(|id| id.as_str().to_owned());
-    subscription.ok_or_else(|| {
-        Error::invalid(
-            "You can only preview a schedule with a subscription: this one is released, or still to \
-             begin.",
-        )
-        .param(PARAM)
-    })
+    let Some(id) = &schedule.subscription else {
+        let message = "You can only preview a schedule with a subscription: this one is released.";
+        return Err(Error::invalid(message).param("schedule"));
+    };
+    subscriptions::retrieve(ctx, id.as_str()).await
 }
 
 /// Makes the subscription of a schedule that is kept already, with its first phase.
