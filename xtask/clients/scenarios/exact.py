@@ -352,3 +352,25 @@ def a_preview_may_be_of_nobody_yet(w) -> None:
     equal(len(story.v1.customers.list({"limit": 100}).data), before, "customers")
     missing = {"status": 400, "code": "parameter_missing"}
     refused(story.v1.invoices.create_preview, {"customer_details": who}, param="subscription_details[items]", **missing)
+
+
+def a_preview_shows_what_a_pause_and_a_resumption_bill(w) -> None:
+    story = Story(w)
+    sub = story.subscribe(w.shop.price(3_000), w.shop.metered(3), billing_mode=FLEX)
+    story.used(100, APRIL)
+    story.to("2026-04-11")
+
+    def of(**details: object) -> dict:
+        return {"subscription": sub.id, "subscription_details": details}
+
+    equal(sorted(amounts(story.v1.invoices.create_preview(of(pause={"type": "subscription"})))), [-2_000, 300], "lines of a pause")
+    matches(story.sub(sub), status="active")
+    both = of(pause={"type": "subscription"}, cancel_now=True)
+    refused(story.v1.invoices.create_preview, both, code="parameters_exclusive", param="subscription_details[pause]")
+    story.v1.subscriptions.pause(sub.id, {"type": "subscription", "invoicing_behavior": "invoice"})
+    story.to("2026-04-20")
+    preview = story.v1.invoices.create_preview(of(resume_at="now"))
+    equal(amounts(preview), [3_000], "lines of a resumption")
+    matches(story.sub(sub), status="paused")
+    story.v1.subscriptions.resume(sub.id, {"billing_cycle_anchor": "now"})
+    equal(amounts(story.latest(sub)), amounts(preview), "what was billed")

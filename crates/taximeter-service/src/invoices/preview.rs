@@ -223,16 +223,7 @@ async fn of_changed(
     if !details.says_anything() {
         return next_of_subscription(ctx, &customer, &before, how).await;
     }
-    if details.cancel_now == Some(true) {
-        let prorate = details.proration_behavior != Some(ProrationBehavior::None);
-        let cancel =
-            Cancel { cancellation_details: None, invoice_now: Some(true), prorate: Some(prorate) };
-        Box::pin(subscriptions::cancel(ctx, &id, cancel)).await?;
-    } else {
-        let update = details.update()?;
-        let updated = Box::pin(subscriptions::update(ctx, &id, update)).await;
-        updated.map_err(|error| error.within("subscription_details"))?;
-    }
+    Box::pin(change(ctx, &id, details)).await?;
     let after = subscriptions::retrieve(ctx, &id).await?;
     match &after.latest_invoice {
         Some(made) if after.latest_invoice != before.latest_invoice => {
@@ -243,6 +234,27 @@ async fn of_changed(
             next_of_subscription(ctx, &customer, &after, how).await
         }
     }
+}
+
+/// Changes a subscription as is proposed.
+async fn change(ctx: &mut Ctx, id: &str, mut details: SubscriptionDetails) -> Result<()> {
+    const DETAILS: &str = "subscription_details";
+    if let Some(pause) = details.pause()? {
+        let paused = subscriptions::pause(ctx, id, pause).await;
+        return paused.map_err(|error| error.within("subscription_details[pause]")).map(drop);
+    }
+    if details.resume_at.is_some() {
+        let resumed = Box::pin(subscriptions::resume(ctx, id, details.resume()?)).await;
+        return resumed.map_err(|error| error.within(DETAILS)).map(drop);
+    }
+    if details.cancel_now == Some(true) {
+        let prorate = details.proration_behavior != Some(ProrationBehavior::None);
+        let cancel =
+            Cancel { cancellation_details: None, invoice_now: Some(true), prorate: Some(prorate) };
+        return subscriptions::cancel(ctx, id, cancel).await.map(drop);
+    }
+    let updated = subscriptions::update(ctx, id, details.update()?).await;
+    updated.map_err(|error| error.within(DETAILS)).map(drop)
 }
 
 /// The invoice that a change made at once. It is settled already, and is added up anew only for what

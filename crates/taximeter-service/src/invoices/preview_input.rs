@@ -11,10 +11,10 @@ use crate::discounts::DiscountInput;
 use crate::error::{Error, Kind, Result};
 use crate::invoice_items::{self, InvoiceItem, PeriodInput, PriceDataInput, PricingInput};
 use crate::params::{Clear, MetadataChange, OrWord, Text};
-use crate::subscription_schedules::{self, EndBehavior, NewPhaseInput, PhaseInput};
+use crate::subscription_schedules::{self, EndBehavior, NewPhaseInput, PreviewedPhase};
 use crate::subscriptions::{
-    AnchorChange, BillingModeInput, ItemUpdate, Now, PaymentBehavior, PeriodEnd, ProrationBehavior,
-    Update,
+    AnchorChange, BillingModeInput, Invoicing, ItemUpdate, Now, Pause, PaymentBehavior, PeriodEnd,
+    ProrationBehavior, Resume, Update,
 };
 use crate::version::BASIL;
 
@@ -122,10 +122,14 @@ crate::params! {
         pub items: Option<Vec<ItemUpdate>>,
         /// The operator's own keys and values.
         pub metadata: MetadataChange,
+        /// How it would be paused.
+        pub pause: Option<Pause>,
         /// How the change would be billed.
         pub proration_behavior: Option<ProrationBehavior>,
         /// As of when it would be reckoned.
         pub proration_date: Option<i64>,
+        /// Whether it would be resumed, if it is paused.
+        pub resume_at: Option<Now>,
         /// When a new one would have begun, if before now.
         pub start_date: Option<i64>,
         /// When its trial would end.
@@ -142,7 +146,7 @@ crate::params! {
         /// What would become of the subscription after the last phase.
         pub end_behavior: Option<EndBehavior>,
         /// What the subscription would be, one time after another.
-        pub phases: Option<Vec<PhaseInput>>,
+        pub phases: Option<Vec<PreviewedPhase>>,
         /// How a change of the phase that is under way would be billed.
         pub proration_behavior: Option<ProrationBehavior>,
     }
@@ -206,20 +210,22 @@ impl SubscriptionDetails {
             || !self.default_tax_rates.is_keep()
             || self.items.is_some()
             || self.metadata != MetadataChange::Keep
+            || self.pause.is_some()
             || self.proration_behavior.is_some()
             || self.proration_date.is_some()
+            || self.resume_at.is_some()
             || self.start_date.is_some()
             || self.trial_end.is_some()
     }
 
-    /// The update that would change a subscription so. Nobody is asked for money by it.
-    pub(super) fn update(self) -> Result<Update> {
-        let anchor = match self.billing_cycle_anchor {
+    /// Whether the periods of a subscription that exists would begin anew, if that is said.
+    fn anchor(&self) -> Result<Option<AnchorChange>> {
+        Ok(match &self.billing_cycle_anchor {
             None => None,
-            Some(OrWord::Word(word)) => Some(OrWord::Word(word)),
+            Some(OrWord::Word(word)) => Some(*word),
             Some(OrWord::Value(input)) => match input.r#type {
-                AnchorType::Now => Some(OrWord::Word(AnchorChange::Now)),
-                AnchorType::Unchanged => Some(OrWord::Word(AnchorChange::Unchanged)),
+                AnchorType::Now => Some(AnchorChange::Now),
+                AnchorType::Unchanged => Some(AnchorChange::Unchanged),
                 AnchorType::Timestamp => {
                     return Err(Error::invalid(
                         "The periods of a subscription that exists can only begin anew `now`.",
@@ -227,7 +233,51 @@ impl SubscriptionDetails {
                     .param("subscription_details[billing_cycle_anchor]"));
                 }
             },
-        };
+        })
+    }
+
+    /// The pause that is proposed, and nothing else. Its invoice is shown as if it were made at once,
+    /// though what it bills may wait for the next one.
+    pub(super) fn pause(&mut self) -> Result<Option<Pause>> {
+        let Some(mut pause) = self.pause.take() else { return Ok(None) };
+        if self.says_anything() {
+            return Err(Error::invalid(
+                "You cannot pause a subscription and change it in another way at once.",
+            )
+            .code("parameters_exclusive")
+            .param("subscription_details[pause]"));
+        }
+        pause.invoicing_behavior = Some(Invoicing::Invoice);
+        Ok(Some(pause))
+    }
+
+    /// How a subscription would be resumed.
+    pub(super) fn resume(&self) -> Result<Resume> {
+        let says_more = self.cancel_now.is_some()
+            || self.cancel_at_period_end.is_some()
+            || !self.cancel_at.is_keep()
+            || !self.default_tax_rates.is_keep()
+            || self.items.is_some()
+            || self.metadata != MetadataChange::Keep
+            || self.trial_end.is_some();
+        if says_more {
+            return Err(Error::invalid(
+                "You cannot resume a subscription and change it in another way at once.",
+            )
+            .code("parameters_exclusive")
+            .param("subscription_details[resume_at]"));
+        }
+        Ok(Resume {
+            billing_cycle_anchor: self.anchor()?.map(OrWord::Word),
+            payment_behavior: None,
+            proration_behavior: self.proration_behavior,
+            proration_date: self.proration_date,
+        })
+    }
+
+    /// The update that would change a subscription so. Nobody is asked for money by it.
+    pub(super) fn update(self) -> Result<Update> {
+        let anchor = self.anchor()?.map(OrWord::Word);
         Ok(Update {
             billing_cycle_anchor: anchor,
             cancel_at: self.cancel_at,
@@ -258,7 +308,7 @@ impl ScheduleDetails {
             default_settings: None,
             end_behavior,
             metadata: MetadataChange::Keep,
-            phases,
+            phases: phases.map(|phases| phases.into_iter().map(|phase| phase.0).collect()),
             proration_behavior,
         }))
     }
@@ -272,10 +322,10 @@ impl ScheduleDetails {
             return Err(Error::invalid(message).param(full));
         }
         let mut phases = self.phases.ok_or_else(|| Error::missing(PHASES))?;
-        let start_date = phases.first_mut().and_then(|first| first.start_date.take());
+        let start_date = phases.first_mut().and_then(|first| first.0.start_date.take());
         let start_date =
             start_date.ok_or_else(|| Error::missing(format!("{PHASES}[0][start_date]")))?;
-        if let Some(place) = phases.iter().position(|phase| phase.start_date.is_some()) {
+        if let Some(place) = phases.iter().position(|phase| phase.0.start_date.is_some()) {
             let full = format!("{PHASES}[{place}][start_date]");
             let message = "A phase begins when the one before ends.";
             return Err(Error::invalid(message).param(full));
@@ -287,7 +337,7 @@ impl ScheduleDetails {
             end_behavior: self.end_behavior,
             from_subscription: None,
             metadata: MetadataChange::Keep,
-            phases: Some(phases.into_iter().map(NewPhaseInput).collect()),
+            phases: Some(phases.into_iter().map(|phase| NewPhaseInput(phase.0)).collect()),
             start_date: Some(start_date),
         })
     }

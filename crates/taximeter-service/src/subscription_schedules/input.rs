@@ -220,6 +220,46 @@ impl Decode for NewPhaseInput {
     }
 }
 
+/// A phase of a schedule that is only looked at: it says nothing of what invoices show.
+#[derive(Debug, Clone)]
+pub struct PreviewedPhase(pub PhaseInput);
+
+const INVOICES: &str = "invoice_settings";
+const DAYS: &str = "days_until_due";
+
+impl Decode for PreviewedPhase {
+    fn decode(node: Option<Node>, path: Path<'_>) -> Result<Self> {
+        let phase = PhaseInput::decode(node, path)?;
+        if let Some(shown) = &phase.invoice_settings {
+            for (given, name) in [
+                (!shown.custom_fields.is_keep(), "custom_fields"),
+                (!shown.description.is_keep(), "description"),
+                (!shown.footer.is_keep(), "footer"),
+            ] {
+                if given {
+                    let full = path.child(INVOICES).child(name).to_string();
+                    return Err(Error::invalid(format!("Received unknown parameter: {full}"))
+                        .code("parameter_unknown")
+                        .param(full));
+                }
+            }
+        }
+        Ok(Self(phase))
+    }
+
+    fn schema() -> Schema {
+        let mut schema = PhaseInput::schema();
+        if let Schema::Fields(fields) = &mut schema {
+            for (_, of_invoices) in fields.iter_mut().filter(|(name, _)| *name == INVOICES) {
+                if let Schema::Fields(shown) = of_invoices {
+                    shown.retain(|(name, _)| *name == DAYS);
+                }
+            }
+        }
+        schema
+    }
+}
+
 crate::params! {
     /// What phases have that say nothing of it themselves.
     pub struct SettingsInput {

@@ -23,7 +23,7 @@ pub(crate) use end::{Ended, cancel_all_of_customer, subscription_ended};
 pub use end::{cancel, release};
 pub use enter::start;
 pub(crate) use enter::{Entry, begun_ahead, follow_mode, give_up, named, pass, tell_expiring};
-pub use input::{Cancel, Create, List, NewPhaseInput, PhaseInput, Release, Update};
+pub use input::{Cancel, Create, List, NewPhaseInput, PreviewedPhase, Release, Update};
 use taximeter_db::Arg;
 use taximeter_kernel::id::{Kind as _, SubscriptionSchedule};
 pub(crate) use types::Coming;

@@ -41,7 +41,7 @@ pub use input::{
     ItemUpdate, List, Now, PaymentBehavior, PeriodEnd, ProrationBehavior, Update,
 };
 pub use migrate::{Migrate, delete_discount, migrate};
-pub use pause::{Pause, pause};
+pub use pause::{Invoicing, Pause, pause};
 pub use pending_update::PendingUpdate;
 pub(crate) use periods::in_advance;
 pub(crate) use propose::{checked_mode, propose};

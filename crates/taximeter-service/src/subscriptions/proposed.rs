@@ -30,6 +30,22 @@ impl Proposed {
     }
 }
 
+/// What can only be proposed of a subscription that exists.
+fn refuse_of_one_that_exists(details: &SubscriptionDetails) -> Result<()> {
+    let of_one_that_exists = [
+        (details.cancel_now.is_some(), "cancel_now"),
+        (details.pause.is_some(), "pause"),
+        (details.proration_date.is_some(), "proration_date"),
+        (details.resume_at.is_some(), "resume_at"),
+    ];
+    if let Some((_, name)) = of_one_that_exists.into_iter().find(|(given, _)| *given) {
+        let full = format!("subscription_details[{name}]");
+        let message = format!("You can only specify `{full}` with `subscription`.");
+        return Err(Error::invalid(message).param(full));
+    }
+    Ok(())
+}
+
 /// A subscription as a preview proposes it.
 ///
 /// # Errors
@@ -40,12 +56,7 @@ pub(crate) async fn propose_preview(
     details: SubscriptionDetails,
     currency: Option<Currency>,
 ) -> Result<Proposed> {
-    if details.cancel_now.is_some() || details.proration_date.is_some() {
-        let name = if details.cancel_now.is_some() { "cancel_now" } else { "proration_date" };
-        let full = format!("subscription_details[{name}]");
-        let message = format!("You can only specify `{full}` with `subscription`.");
-        return Err(Error::invalid(message).param(full));
-    }
+    refuse_of_one_that_exists(&details)?;
     let anchor = match details.billing_cycle_anchor {
         None | Some(OrWord::Word(AnchorChange::Now | AnchorChange::Unchanged)) => None,
         Some(OrWord::Value(input)) => match input.r#type {

@@ -9,6 +9,7 @@ use serde_json::Value;
 const OUR_PARAMS: &[(&str, &str, &str, &str)] = &[
     ("POST", "/v1/subscription_schedules", "phases[][iterations]", OLDER_PHASES),
     ("POST", "/v1/subscription_schedules/{id}", "phases[][iterations]", OLDER_PHASES),
+    ("POST", "/v1/invoices/create_preview", "schedule_details[phases][][iterations]", OLDER_PHASES),
     ("POST", "/v1/payment_intents", "payment_method_types", OLDER_TYPES),
     ("POST", "/v1/payment_intents/{id}", "payment_method_types", OLDER_TYPES),
     ("POST", "/v1/payment_intents/{id}/confirm", "payment_method_types", OLDER_TYPES),
