@@ -82,7 +82,7 @@ pub(crate) async fn begun_ahead(
         _ => schedule,
     };
     let Some(id) = &schedule.subscription else {
-        let message = "You can only preview a schedule with a subscription: this one is released.";
+        let message = "You can only preview a schedule with a subscription: this one has none.";
         return Err(Error::invalid(message).param("schedule"));
     };
     subscriptions::retrieve(ctx, id.as_str()).await

@@ -170,13 +170,16 @@ async fn a_subscription_to_come_binds_its_customer_to_its_currency() {
     let schedule = shop.app.made(PATH, &form).await;
     assert_eq!(shop.app.read(&format!("/v1/customers/{who}")).await["currency"], "usd");
     let form = format!("schedule={}", id(&schedule));
-    let no_preview = refused(&shop.app, "/v1/invoices/create_preview", &form).await;
-    assert_eq!(no_preview[1], "schedule", "there is no subscription yet");
+    let first = shop.app.made("/v1/invoices/create_preview", &form).await;
+    assert_eq!(first["total"], 3_100, "its first invoice, though there is no subscription yet");
     let eur = crate::shop::monthly(&shop.app, "Euro", "currency=eur&unit_amount=700").await;
     let form = format!("customer={who}&items[0][price]={eur}");
     let told = refused(&shop.app, "/v1/subscriptions", &form).await;
     assert!(told[2].starts_with("You cannot combine currencies on a single customer."), "{told:?}");
     shop.app.made(&format!("{PATH}/{}/cancel", id(&schedule)), "").await;
+    let of_it = format!("schedule={}", id(&schedule));
+    let no_preview = refused(&shop.app, "/v1/invoices/create_preview", &of_it).await;
+    assert_eq!(no_preview[1], "schedule", "there never will be a subscription");
     let sent = format!("{form}&collection_method=send_invoice&days_until_due=7");
     shop.app.made("/v1/subscriptions", &sent).await;
 }
